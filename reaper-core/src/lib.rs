@@ -1,0 +1,36 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::arithmetic_side_effects)]
+
+extern crate alloc;
+#[cfg(any(test, feature = "proptest"))]
+extern crate std;
+
+pub mod backoff;
+pub mod breaker;
+pub mod clock;
+pub mod decide;
+pub mod effect;
+pub mod identity;
+pub mod job;
+pub mod liveness;
+pub mod mode;
+pub mod observation;
+pub mod pipeline;
+pub mod plan;
+pub mod policy;
+
+pub use backoff::Backoff;
+pub use breaker::Breaker;
+pub use clock::{Clock, ClockJumps, Timestamp};
+pub use decide::{Action, Decision, FailCause, Reason, Rule, decide};
+pub use effect::{AdvanceOrder, Alert, Effect};
+pub use identity::ProcessIdentity;
+pub use job::{Attempt, Fence, JobId, JobSnapshot, RunId, StageVersion, Status, TaskId};
+pub use liveness::{Certainty, Finding, Liveness, Sighting};
+pub use mode::Mode;
+pub use observation::{Observation, Observations, PassKind, Verdict};
+pub use pipeline::Pipeline;
+pub use plan::Plan;
+pub use policy::{OnOverrun, Policy};

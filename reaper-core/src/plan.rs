@@ -1,0 +1,218 @@
+//! A pass's decisions, sorted into disjoint buckets. No choice is left to whoever carries a plan out.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use crate::{
+    Action, Breaker, Certainty, Clock, Decision, JobSnapshot, Liveness, Observation, Rule, Timestamp,
+    breaker::{BreakerPolicy, EvidenceKind, Tally},
+    job::BadRow,
+};
+
+/// A job with what was seen of it and what was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Planned {
+    /// The row.
+    pub job: JobSnapshot,
+    /// What was seen.
+    pub seen: Observation,
+    /// What was decided.
+    pub decision: Decision,
+}
+
+impl Planned {
+    /// The kind of evidence that the decision rests on, where it is one that can be mistaken.
+    #[must_use]
+    pub const fn evidence(&self) -> Option<EvidenceKind> {
+        match self.decision.rule {
+            Rule::ExecutorDead | Rule::ShortStreak => self.executor_evidence(),
+            Rule::Ceiling => match self.seen.executor.liveness {
+                // What the kernel says for certain does not hang on the clock alone.
+                Liveness::Dead(Certainty::Verified) => None,
+                Liveness::Dead(Certainty::Unverified)
+                | Liveness::Alive(_)
+                | Liveness::Leftovers
+                | Liveness::Elsewhere
+                | Liveness::Unknown => Some(EvidenceKind::Age),
+            },
+            Rule::NeverStarted => Some(EvidenceKind::Age),
+            Rule::NotRunning
+            | Rule::Finalizing
+            | Rule::ExitZero
+            | Rule::ExitNonzero
+            | Rule::NobodyLeft
+            | Rule::AliveOrUnknown => None,
+        }
+    }
+
+    /// The kind of unverified evidence by which the executor is followed.
+    const fn executor_evidence(&self) -> Option<EvidenceKind> {
+        match self.seen.executor.liveness {
+            Liveness::Alive(Certainty::Unverified) | Liveness::Dead(Certainty::Unverified) => {
+                Some(if self.job.pid.is_some() { EvidenceKind::BarePid } else { EvidenceKind::Beat })
+            }
+            Liveness::Alive(Certainty::Verified)
+            | Liveness::Dead(Certainty::Verified)
+            | Liveness::Leftovers
+            | Liveness::Elsewhere
+            | Liveness::Unknown => None,
+        }
+    }
+}
+
+/// How many jobs a pass saw, by what became of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Counts {
+    /// Rows that were loaded, bad ones included.
+    pub loaded: u64,
+    /// Decisions by the rule that fired.
+    pub by_rule: BTreeMap<Rule, u64>,
+    /// Jobs that are kept.
+    pub kept: u64,
+    /// Claims that are held by the breaker.
+    pub held: u64,
+    /// Actions beyond the budget, left to the next pass.
+    pub deferred: u64,
+}
+
+/// The plan of a pass: counts, and at most one budget of each kind of entry.
+///
+/// **Invariant:** every row that was added is in exactly one of: kept, `cannot_tell`, `ask`, `claim`, held,
+/// deferred, `bad`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Plan {
+    /// How many of what.
+    pub counts: Counts,
+    /// To be claimed.
+    pub claim: Vec<Planned>,
+    /// Gates to be asked.
+    pub ask: Vec<Planned>,
+    /// Kept, and only a person can help.
+    pub cannot_tell: Vec<Planned>,
+    /// Rows that do not parse.
+    pub bad: Vec<BadRow>,
+    /// What the breaker saw.
+    pub tallies: BTreeMap<EvidenceKind, Tally>,
+    /// When a decision that was made here could change with no new fact.
+    pub review_at: Option<Timestamp>,
+}
+
+/// Collects a plan.
+#[derive(Debug)]
+pub struct Planner {
+    budget: usize,
+    plan: Plan,
+    /// Claims on evidence that can be mistaken, until it is known whether it is believed.
+    doubtful: BTreeMap<EvidenceKind, (Vec<Planned>, u64)>,
+}
+
+impl Planner {
+    /// A plan of at most `budget` actions.
+    #[must_use]
+    pub fn new(budget: usize) -> Self {
+        Self { budget, plan: Plan::default(), doubtful: BTreeMap::new() }
+    }
+
+    /// Adds a row that does not parse.
+    pub fn add_bad(&mut self, bad: BadRow) {
+        self.plan.counts.loaded = self.plan.counts.loaded.saturating_add(1);
+        if self.plan.bad.len() < self.budget {
+            self.plan.bad.push(bad);
+        } else {
+            self.plan.counts.deferred = self.plan.counts.deferred.saturating_add(1);
+        }
+    }
+
+    /// Adds a decision.
+    pub fn add(&mut self, planned: Planned) {
+        let counts = &mut self.plan.counts;
+        counts.loaded = counts.loaded.saturating_add(1);
+        let by_rule = counts.by_rule.entry(planned.decision.rule).or_default();
+        *by_rule = by_rule.saturating_add(1);
+        self.plan.review_at = earlier(self.plan.review_at, planned.decision.review_at);
+        self.tally(&planned);
+
+        match (&planned.decision.action, planned.evidence()) {
+            (Action::Keep, _) if planned.decision.reason.needs_a_person() => {
+                Self::within(self.budget, &mut self.plan.cannot_tell, &mut self.plan.counts.deferred, planned);
+            }
+            (Action::Keep, _) => self.plan.counts.kept = self.plan.counts.kept.saturating_add(1),
+            (Action::AskGate { .. }, _) => {
+                Self::within(self.budget, &mut self.plan.ask, &mut self.plan.counts.deferred, planned);
+            }
+            (_, Some(kind)) => {
+                let (claims, beyond) = self.doubtful.entry(kind).or_default();
+                Self::within(self.budget, claims, beyond, planned);
+            }
+            (_, None) => {
+                Self::within(self.budget, &mut self.plan.claim, &mut self.plan.counts.deferred, planned);
+            }
+        }
+    }
+
+    /// Gives the number of running rows, counted up to twice the due ones: what ages are compared with.
+    pub fn set_running(&mut self, running: u64) {
+        if let Some(tally) = self.plan.tallies.get_mut(&EvidenceKind::Age) {
+            tally.followed = running;
+        }
+    }
+
+    /// How many attempts are due by age so far.
+    #[must_use]
+    pub fn due_by_age(&self) -> u64 {
+        self.plan.tallies.get(&EvidenceKind::Age).map_or(0, |tally| tally.dead)
+    }
+
+    /// Closes the plan: claims on evidence that the breaker holds are counted as held, the rest is claimed.
+    #[must_use]
+    pub fn finish(mut self, breaker: &mut Breaker, clock: &Clock, policy: &BreakerPolicy) -> Plan {
+        // A kind by which nothing was followed in this pass says nothing about its state, unless it was due.
+        breaker.judge(&self.plan.tallies, clock.now, policy);
+        for (kind, (claims, beyond)) in core::mem::take(&mut self.doubtful) {
+            let counts = &mut self.plan.counts;
+            if breaker.holds(kind, clock, policy) {
+                let held = u64::try_from(claims.len()).unwrap_or(u64::MAX);
+                counts.held = counts.held.saturating_add(held).saturating_add(beyond);
+                continue;
+            }
+            counts.deferred = counts.deferred.saturating_add(beyond);
+            for planned in claims {
+                Self::within(self.budget, &mut self.plan.claim, &mut self.plan.counts.deferred, planned);
+            }
+        }
+        self.plan.review_at = earlier(self.plan.review_at, breaker.review_at(clock, policy));
+        self.plan
+    }
+
+    fn tally(&mut self, planned: &Planned) {
+        if let Some(kind) = planned.executor_evidence() {
+            let tally = self.plan.tallies.entry(kind).or_default();
+            tally.followed = tally.followed.saturating_add(1);
+            if matches!(planned.seen.executor.liveness, Liveness::Dead(_)) {
+                tally.dead = tally.dead.saturating_add(1);
+            }
+        }
+        if planned.evidence() == Some(EvidenceKind::Age) {
+            let tally = self.plan.tallies.entry(EvidenceKind::Age).or_default();
+            tally.dead = tally.dead.saturating_add(1);
+            tally.followed = tally.followed.max(tally.dead);
+        }
+    }
+
+    fn within(budget: usize, bucket: &mut Vec<Planned>, beyond: &mut u64, planned: Planned) {
+        if bucket.len() < budget {
+            bucket.push(planned);
+        } else {
+            *beyond = beyond.saturating_add(1);
+        }
+    }
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

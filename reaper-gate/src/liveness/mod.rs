@@ -1,0 +1,53 @@
+//! Whether a process is alive, and stopping one that must end.
+
+use std::{fmt::Debug, time::Duration};
+
+use reaper_core::{Attempt, ProcessIdentity, Sighting};
+
+/// Looks at processes.
+///
+/// # Obligations
+///
+/// `Dead` is said only where it is so; whatever cannot be told is `Unknown`, with the reason as its finding. A probe
+/// does not block, needs no privilege, and sends no signal.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Probe: Debug + Send + Sync {
+    /// The name of the host that this probe sees, as it stands in identities.
+    fn host(&self) -> &str;
+
+    /// Looks at a process by its identity.
+    fn probe(&self, identity: &ProcessIdentity) -> Sighting;
+
+    /// Looks at a bare pid, of which nothing else is known.
+    fn probe_pid(&self, pid: u32) -> Sighting;
+}
+
+/// How a stop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Stopped {
+    /// Nothing of it was left to stop.
+    WasGone,
+    /// It ended when it was asked to.
+    Asked,
+    /// It had to be killed.
+    Killed,
+    /// It is still there after it was killed: it waits in the kernel, or is not ours to signal.
+    StillThere,
+    /// It cannot be told to be the recorded process, and was not signalled.
+    NotVerified,
+}
+
+/// Stops executors.
+///
+/// # Obligations
+///
+/// A process whose identity does not match exactly is never signalled. Signals go through a pidfd of the verified
+/// leader and to its own process group only where the leader leads it; members of a session whose leader is gone are
+/// stopped one by one, each known by its session and by `REAPER_ATTEMPT` in its environment.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Stop: Debug + Send + Sync {
+    /// Asks the executor of an attempt to end, kills it after `grace`, and waits, bounded, until nothing of its
+    /// session is left.
+    fn stop(&self, attempt: &Attempt, executor: &ProcessIdentity, grace: Duration) -> Stopped;
+}

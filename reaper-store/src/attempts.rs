@@ -1,0 +1,119 @@
+//! The worker's side: enqueue, take, attach, beat, record the exit. Finishing is a claim like a reaper's.
+
+#![expect(clippy::missing_errors_doc, reason = "the trait states the errors of its methods once")]
+
+use std::fmt::Debug;
+
+use reaper_core::{Attempt, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId};
+
+use crate::StoreError;
+
+/// A task to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTask {
+    /// The repository that it is about.
+    pub repo: String,
+    /// Its name in the tracker.
+    pub work_item: Option<String>,
+    /// The branch that the work happens on.
+    pub branch: Option<String>,
+    /// The stage that it begins in.
+    pub stage: String,
+}
+
+/// A job to be enqueued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// Who is to do the work.
+    pub agent: String,
+    /// The repository that it is about.
+    pub repo: String,
+    /// The task that it belongs to.
+    pub task: Option<TaskId>,
+    /// How often it may be taken.
+    pub max_attempts: u32,
+    /// A key that is enqueued once, where one is given.
+    pub source_key: Option<String>,
+}
+
+/// Whether a job was new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It was enqueued.
+    New(JobId),
+    /// One with its source key was there already.
+    Known(JobId),
+}
+
+/// Which job a worker takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// The oldest that is due.
+    Any,
+    /// The oldest that is due for this agent.
+    Agent(String),
+    /// This one, if it is due.
+    Job(JobId),
+}
+
+/// An attempt that begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The run that records it.
+    pub run: RunId,
+    /// The job as it stands after the take: `running`, the attempt charged, `attach` pending.
+    pub job: JobSnapshot,
+}
+
+/// Whether a write under a fence took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// It did.
+    Yes,
+    /// The attempt is not this worker's any more: it stops its executor and touches nothing.
+    NotMine,
+}
+
+/// Whether an exit was the first for its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Recorded {
+    /// It was, and stands.
+    New,
+    /// One was recorded before, and stands.
+    Known,
+    /// There is no such run.
+    NoSuchRun,
+}
+
+/// What a worker writes. Each call is one transaction, and everything but a take names the attempt that it is
+/// about.
+///
+/// A worker that dies between take and attach leaves an attempt of which nothing was let go; one that dies after
+/// attach leaves an executor whose identity is known. There is no moment in between.
+///
+/// # Errors
+///
+/// Every method fails with a [`StoreError`] where the database does; nothing was changed then.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Attempts: Debug + Send + Sync {
+    /// Makes a task.
+    fn add_task(&self, task: &NewTask) -> Result<TaskId, StoreError>;
+
+    /// Enqueues a job.
+    fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError>;
+
+    /// Takes the oldest queued job that is due and is no late finish: charges the attempt, makes its run, and
+    /// stores the launcher's identity, which is the monitor's.
+    fn take(&self, wants: &Wants, monitor: &ProcessIdentity) -> Result<Option<Taken>, StoreError>;
+
+    /// Stores the executor's identity, before the executor is let go.
+    fn attach(&self, attempt: &Attempt, executor: &ProcessIdentity) -> Result<Written, StoreError>;
+
+    /// Says "still here".
+    fn beat(&self, attempt: &Attempt) -> Result<Written, StoreError>;
+
+    /// Records a run's exit, once, whatever has become of its job. The first thing that a monitor does.
+    fn record_exit(&self, run: &RunId, code: i32) -> Result<Recorded, StoreError>;
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod attempts;
+pub mod claims;
+pub mod control;
+pub mod error;
+pub mod facts;
+pub mod history;
+pub mod outbox;
+pub mod schema;
+
+pub use attempts::Attempts;
+pub use claims::{Claim, Claims, Outcome, Settlement};
+pub use control::Control;
+pub use error::StoreError;
+pub use facts::Facts;
+pub use history::History;
+pub use outbox::Outbox;
+pub use schema::Schema;
+
+/// A whole store: what the reaper and its program need of a jobs table.
+pub trait Store: Facts + Claims + Outbox + Control + History + Attempts {}
+
+impl<S: Facts + Claims + Outbox + Control + History + Attempts> Store for S {}
