@@ -1,1 +1,19 @@
-//! runner
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod claim;
+mod courier;
+mod engine;
+mod look;
+mod parts;
+mod pool;
+mod reaper;
+pub mod report;
+mod time;
+mod verdicts;
+
+pub use courier::{Courier, Deliveries};
+pub use parts::{Parts, Settings};
+pub use reaper::{Reaper, StartError, StillRunning};
+pub use report::{Counters, PassReport};
+pub use time::{SystemTime, Time};

@@ -1,0 +1,153 @@
+//! Delivers what the outbox holds.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use reaper_core::{Alert, Backoff, Effect};
+use reaper_gate::{Advance, Notify, advance::Advanced, notify::NotifyError};
+use reaper_store::{
+    Store, StoreError,
+    outbox::{Delivered, Delivery, Which},
+};
+use serde::{Deserialize, Serialize};
+
+/// What was delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deliveries {
+    /// Effects that took effect, each as its key and how.
+    pub done: Vec<(String, String)>,
+    /// Effects that failed and are tried again, each as its key and why.
+    pub again: Vec<(String, String)>,
+    /// Effects that were given up, each as its key and why.
+    pub dead: Vec<(String, String)>,
+}
+
+impl Deliveries {
+    fn add(&mut self, key: String, delivered: Delivered) {
+        match delivered {
+            Delivered::Done { note } => self.done.push((key, note)),
+            Delivered::Again { problem, .. } => self.again.push((key, problem)),
+            Delivered::Dead { problem } => self.dead.push((key, problem)),
+        }
+    }
+
+    /// Takes in what another run delivered.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.done.extend(other.done);
+        self.again.extend(other.again);
+        self.dead.extend(other.dead);
+    }
+}
+
+/// Delivers effects: leases a few, carries them out, records what became of them.
+///
+/// A courier that dies in between has delivered nothing twice: an advance is a compare-and-set, and an alert
+/// carries its key along.
+#[derive(Clone, Debug)]
+pub struct Courier {
+    /// Where the effects are.
+    pub store: Arc<dyn Store>,
+    /// Moves tasks.
+    pub advance: Arc<dyn Advance>,
+    /// Tells people.
+    pub notify: Arc<dyn Notify>,
+    /// How long an effect is leased.
+    pub lease: Duration,
+    /// How often an effect is tried.
+    pub tries: u32,
+}
+
+/// How many effects are leased at a time.
+const BATCH: usize = 16;
+
+/// How long a failed delivery waits.
+const RETRY: Backoff = Backoff { base: Duration::from_secs(5), max: Duration::from_secs(600) };
+
+impl Courier {
+    /// Delivers what is due, at most `limit` effects. A delivery that fails never stops the ones behind it.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] where the database did not answer; what was leased comes free by itself.
+    pub fn drain(&self, which: &Which, limit: usize) -> Result<Deliveries, StoreError> {
+        let mut report = Deliveries::default();
+        let mut left = limit;
+        while left > 0 {
+            let batch = self.store.lease(which, left.min(BATCH), self.lease)?;
+            if batch.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(batch.len());
+            for delivery in batch {
+                let delivered = self.deliver(&delivery);
+                if let Delivered::Dead { problem } = &delivered {
+                    self.tell_dead(&delivery, problem)?;
+                }
+                if self.store.record(&delivery, &delivered)? {
+                    report.add(delivery.key, delivered);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    fn deliver(&self, delivery: &Delivery) -> Delivered {
+        let tried = catch_unwind(AssertUnwindSafe(|| match &delivery.effect {
+            Effect::Advance(order) => {
+                self.advance.advance(order).map(|advanced| note_of(&advanced)).map_err(|e| (e.to_string(), true))
+            }
+            Effect::Alert(alert) => match self.notify.notify(&delivery.key, alert) {
+                Ok(()) => Ok("sent".into()),
+                Err(error @ NotifyError::Refused(_)) => Err((error.to_string(), false)),
+                Err(error) => Err((error.to_string(), true)),
+            },
+        }));
+        match tried {
+            Ok(Ok(note)) => Delivered::Done { note },
+            Ok(Err((problem, true))) => self.again(delivery, problem),
+            Ok(Err((problem, false))) => Delivered::Dead { problem },
+            Err(_) => self.again(delivery, "the delivery panicked".into()),
+        }
+    }
+
+    fn again(&self, delivery: &Delivery, problem: String) -> Delivered {
+        if delivery.tries >= self.tries {
+            return Delivered::Dead { problem };
+        }
+        let wait = RETRY.delay(delivery.tries.saturating_sub(1), fastrand::u64(..));
+        Delivered::Again { problem, wait }
+    }
+
+    /// Tells somebody that an effect was given up, unless it was itself an alert: then the log must do.
+    fn tell_dead(&self, delivery: &Delivery, problem: &str) -> Result<(), StoreError> {
+        tracing::error!(key = delivery.key, problem, tries = delivery.tries, "an effect was given up");
+        if let Effect::Advance(order) = &delivery.effect {
+            let alert = Alert {
+                kind: "delivery_dead".into(),
+                job: None,
+                text: format!(
+                    "the advance of task {} to {} was given up after {} tries: {problem}",
+                    order.task, order.to, delivery.tries
+                ),
+            };
+            // Known already: it was told before a crash, which is as good.
+            self.store.post(&format!("dead:{}", delivery.key), &Effect::Alert(alert)).map(|_| ())?;
+        }
+        Ok(())
+    }
+}
+
+fn note_of(advanced: &Advanced) -> String {
+    match advanced {
+        Advanced::Advanced { next: Some(job) } => format!("advanced; next job {job}"),
+        Advanced::Advanced { next: None } => "advanced".into(),
+        Advanced::AlreadyDone => "was advanced before".into(),
+        Advanced::Superseded { stage: Some(stage) } => {
+            format!("superseded: the task was moved by other hands and stands in {stage:?}")
+        }
+        Advanced::Superseded { stage: None } => "superseded: the task is gone".into(),
+    }
+}

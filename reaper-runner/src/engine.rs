@@ -1,0 +1,394 @@
+//! A pass: look, claim, ask gates, report. It never panics out and never fails: what went wrong is in its report.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    time::Duration,
+};
+
+use reaper_core::{
+    Action, Alert, Breaker, Effect, Mode, PassKind, Plan, Reason, Verdict, decide, effect::claim_key,
+    plan::Planned,
+};
+use reaper_store::{Claim, Outcome, StoreError, claims::Actor, control::PassNote, outbox::Which};
+
+use crate::{
+    Counters, Courier, Deliveries, Parts, PassReport, Settings,
+    claim::{claim_of, effect_key},
+    look::{Look, Memory, look, panic_text},
+    pool::Pool,
+    report::{CannotTell, Failure, Settled},
+    verdicts::{Question, Verdicts},
+};
+
+/// What is left to do after the claims of a pass.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    /// Jobs whose gates are to be asked.
+    pub(crate) ask: Vec<Planned>,
+    /// Jobs whose executors this reaper has won the right to stop.
+    pub(crate) stop: Vec<Planned>,
+    /// The keys of the effects that were stored.
+    pub(crate) deliver: Vec<String>,
+    /// The decisions' clock, for deciding again on the same snapshot.
+    pub(crate) clock: Option<reaper_core::Clock>,
+}
+
+/// A reaper's state and the parts that it works with.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) parts: Parts,
+    pub(crate) settings: Settings,
+    pub(crate) pool: Pool,
+    memory: Mutex<Memory>,
+    verdicts: Mutex<Verdicts>,
+    counters: Mutex<Counters>,
+    noted: Mutex<Option<Duration>>,
+}
+
+/// How often an idle pass leaves a note in the database. Each is a write, and an idle pass should make none.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+impl Engine {
+    pub(crate) fn new(parts: Parts, settings: Settings) -> Self {
+        let pool = Pool::new(settings.workers);
+        Self {
+            parts,
+            settings,
+            pool,
+            memory: Mutex::default(),
+            verdicts: Mutex::default(),
+            counters: Mutex::default(),
+            noted: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        locked(&self.counters).clone()
+    }
+
+    /// One pass up to its claims. Gates, stops and deliveries are left in `After`.
+    pub(crate) fn pass(&self, kind: PassKind) -> (PassReport, After) {
+        let began = self.parts.time.monotonic();
+        let mut report = PassReport::new(self.parts.time.wall(), kind == PassKind::Tick, self.settings.mode);
+        let tried = catch_unwind(AssertUnwindSafe(|| self.try_pass(kind, &mut report)));
+        let after = match tried {
+            Ok(Ok(after)) => after,
+            Ok(Err(error)) => self.failed(&mut report, error.to_string()),
+            Err(panic) => self.failed(&mut report, panic_text(panic.as_ref())),
+        };
+        report.took = self.parts.time.monotonic().saturating_sub(began);
+        (report, after)
+    }
+
+    /// No decision from missing data: what was observed so far is forgotten.
+    fn failed(&self, report: &mut PassReport, error: String) -> After {
+        tracing::error!(error, "the pass failed");
+        locked(&self.memory).observations.clear();
+        report.error = Some(error);
+        After::default()
+    }
+
+    /// Forgets what was observed: ticks were missed.
+    pub(crate) fn missed_ticks(&self) {
+        locked(&self.memory).observations.clear();
+    }
+
+    /// What a pass would do, as the latest of `ticks` ticks of a reaper that begins now. Writes nothing.
+    pub(crate) fn plan(&self, ticks: u32) -> Result<(Plan, Breaker, Vec<Failure>), StoreError> {
+        let mut memory = Memory::default();
+        let mut look_once =
+            || look(&self.parts, &self.settings, &mut memory, &Verdicts::default(), PassKind::Tick);
+        for _ in 1..ticks {
+            look_once()?;
+        }
+        let Look { plan, breaker, failures, .. } = look_once()?;
+        Ok((plan, breaker, failures))
+    }
+
+    fn try_pass(&self, kind: PassKind, report: &mut PassReport) -> Result<After, StoreError> {
+        report.mode = self.settings.mode.min(self.parts.store.mode()?);
+        if report.mode == Mode::Off {
+            return Ok(After::default());
+        }
+        let mut memory = locked(&self.memory);
+        if kind == PassKind::Tick {
+            memory.ticks = memory.ticks.saturating_add(1);
+            locked(&self.verdicts).begin_tick();
+        }
+        let seen = look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind)?;
+        let Look { clock, plan, breaker, failures, jump, questions } = seen;
+        if kind == PassKind::Tick {
+            locked(&self.verdicts).end_tick(&questions);
+        }
+        report.at = clock.now;
+        report.counts = plan.counts;
+        report.bad = plan.bad;
+        report.failures = failures;
+        report.review_at = plan.review_at;
+        report.clock_jump_ms = jump.map(|jump| jump.num_milliseconds());
+        report.cannot_tell = plan
+            .cannot_tell
+            .iter()
+            .map(|kept| CannotTell { job: kept.job.attempt.job.clone(), reason: kept.decision.reason })
+            .collect();
+        if let Some(ms) = report.clock_jump_ms {
+            tracing::warn!(
+                jump_ms = ms,
+                "the database's clock jumped: only certain deaths are settled in this pass"
+            );
+        }
+        self.keep_breaker(breaker, report)?;
+
+        let mut after = After { ask: plan.ask, clock: Some(clock), ..After::default() };
+        drop(memory);
+        self.settle(plan.claim, report, &mut after)?;
+        Ok(after)
+    }
+
+    /// Stores a breaker that changed, and tells somebody of each kind that opened.
+    fn keep_breaker(&self, breaker: Breaker, report: &mut PassReport) -> Result<(), StoreError> {
+        let before = self.parts.store.breaker()?;
+        if report.mode == Mode::Enforce && breaker.open.keys().ne(before.open.keys()) {
+            self.parts.store.set_breaker(&breaker)?;
+            for (kind, open) in breaker.open.iter().filter(|(kind, _)| !before.open.contains_key(kind)) {
+                tracing::warn!(%kind, dead = open.tally.dead, followed = open.tally.followed, "the breaker opened");
+                let text = format!(
+                    "{} of {} jobs look dead by {} at once: nothing is settled on that evidence for {} s, unless \
+                     `reaper breaker release` says that it is real",
+                    open.tally.dead,
+                    open.tally.followed,
+                    kind.as_str().replace('_', " "),
+                    self.settings.policy.breaker.hold.as_secs(),
+                );
+                let alert = Alert { kind: "breaker_open".into(), job: None, text };
+                let key = format!("breaker:{kind}:{}", open.since.timestamp_millis());
+                self.parts.store.post(&key, &Effect::Alert(alert)).map(|_| ())?;
+            }
+        }
+        report.breaker = breaker;
+        Ok(())
+    }
+
+    /// Claims, in one set. Who loses a claim does nothing more with that job.
+    fn settle(&self, planned: Vec<Planned>, report: &mut PassReport, after: &mut After) -> Result<(), StoreError> {
+        if report.mode != Mode::Enforce {
+            report.settled.extend(planned.iter().map(|planned| Settled::new(planned, None)));
+            return Ok(());
+        }
+        let claim = |planned: Planned| {
+            let claim = claim_of(&planned, &self.settings.policy, Actor::Reaper, fastrand::u64(..))?;
+            Some((planned, claim))
+        };
+        let (planned, claims): (Vec<Planned>, Vec<Claim>) = planned.into_iter().filter_map(claim).unzip();
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let outcomes = self.parts.store.settle(&claims)?;
+        for ((planned, claim), outcome) in planned.into_iter().zip(&claims).zip(outcomes) {
+            self.settled(planned, claim, outcome, report, after);
+        }
+        Ok(())
+    }
+
+    fn settled(
+        &self,
+        planned: Planned,
+        claim: &Claim,
+        outcome: Outcome,
+        report: &mut PassReport,
+        after: &mut After,
+    ) {
+        tracing::info!(
+            job = %planned.job.attempt.job,
+            rule = %planned.decision.rule,
+            reason = %planned.decision.reason,
+            action = planned.decision.action.as_str(),
+            ?outcome,
+            "settled"
+        );
+        if let Outcome::Refused(problem) = &outcome {
+            let job = planned.job.attempt.job.clone();
+            report.failures.push(Failure { job, problem: problem.clone() });
+        }
+        report.settled.push(Settled::new(&planned, Some(outcome.clone())));
+        locked(&self.verdicts).forget(&Question::of(&planned.job));
+        if outcome == Outcome::Won {
+            locked(&self.memory).observations.forget(&planned.job.attempt);
+            after.deliver.extend(effect_key(claim));
+            if planned.decision.action == Action::Terminate {
+                after.stop.push(planned);
+            }
+        }
+    }
+
+    /// Hands each job's gate to the pool. `answered` is called, on the pool, with each verdict once it is kept.
+    pub(crate) fn ask_gates(
+        self: &Arc<Self>,
+        jobs: Vec<Planned>,
+        report: &mut PassReport,
+        answered: impl Fn(Planned, Verdict) + Clone + Send + 'static,
+    ) {
+        for planned in jobs {
+            let Action::AskGate { gate } = planned.decision.action.clone() else {
+                continue;
+            };
+            let question = Question::of(&planned.job);
+            if !locked(&self.verdicts).ask(&question) {
+                continue;
+            }
+            report.asked.push(planned.job.attempt.job.clone());
+            let (engine, answered) = (Arc::clone(self), answered.clone());
+            self.pool.submit(move || {
+                let asked = catch_unwind(AssertUnwindSafe(|| engine.parts.gate.ask(&gate, &planned.job)));
+                let verdict = asked.unwrap_or_else(|panic| Verdict::Undecided(panic_text(panic.as_ref())));
+                tracing::info!(job = %planned.job.attempt.job, gate, verdict = verdict.as_str(), "gate answered");
+                locked(&engine.verdicts).answer(question, verdict.clone());
+                answered(planned, verdict);
+            });
+        }
+    }
+
+    /// Asks gates, waits for them, and decides each job again on the very snapshot with which it was asked.
+    pub(crate) fn ask_and_settle(
+        self: &Arc<Self>,
+        report: &mut PassReport,
+        after: &mut After,
+    ) -> Result<(), StoreError> {
+        let Some(clock) = after.clock.clone() else {
+            return Ok(());
+        };
+        let (sender, verdicts) = mpsc::channel();
+        self.ask_gates(core::mem::take(&mut after.ask), report, move |planned, verdict| {
+            // Nobody waits any more: the verdict is kept all the same.
+            sender.send((planned, verdict)).ok();
+        });
+        let mut again = Vec::new();
+        for (mut planned, verdict) in verdicts {
+            planned.seen.verdict = Some(verdict);
+            planned.decision = decide(&planned.job, &planned.seen, &clock, &self.settings.policy);
+            if planned.decision.action.is_claim() {
+                again.push(planned);
+            } else if planned.decision.reason == Reason::GateUndecided {
+                self.undecided(&planned, &clock)?;
+            }
+        }
+        again.sort_by(|a, b| a.job.attempt.cmp(&b.job.attempt));
+        self.settle(again, report, after)
+    }
+
+    /// A gate that stays undecided for too long is told about, once.
+    pub(crate) fn undecided(&self, planned: &Planned, clock: &reaper_core::Clock) -> Result<(), StoreError> {
+        let question = Question::of(&planned.job);
+        let since = locked(&self.verdicts).undecided_since(&question, clock.now);
+        if clock.age(since) < self.settings.policy.gate_patience {
+            return Ok(());
+        }
+        let why = match &planned.seen.verdict {
+            Some(Verdict::Undecided(why)) => why.as_str(),
+            Some(Verdict::Green | Verdict::Red(_)) | None => "",
+        };
+        let alert = Effect::Alert(Alert {
+            kind: "gate_undecided".into(),
+            job: Some(planned.job.attempt.job.clone()),
+            text: format!(
+                "the gate of job {} has been undecided for {} s: {why}",
+                planned.job.attempt.job,
+                clock.age(since).as_secs()
+            ),
+        });
+        let key = format!("{}:gate", claim_key(&planned.job.attempt, &alert));
+        self.parts.store.post(&key, &alert).map(|_| ())
+    }
+
+    /// Stops the executors whose stop this reaper has announced. Blocks for the grace at most twice over.
+    pub(crate) fn stop(self: &Arc<Self>, jobs: Vec<Planned>, stopped: impl Fn() + Clone + Send + 'static) {
+        for planned in jobs {
+            let Some(executor) = planned.job.executor.clone() else {
+                continue;
+            };
+            let (engine, stopped) = (Arc::clone(self), stopped.clone());
+            self.pool.submit(move || {
+                let grace = engine.settings.policy.terminate_grace;
+                let how = engine.parts.stop.stop(&planned.job.attempt, &executor, grace);
+                tracing::info!(job = %planned.job.attempt.job, ?how, "stopped the executor");
+                stopped();
+            });
+        }
+    }
+
+    /// A courier for this reaper's outbox.
+    pub(crate) fn courier(&self) -> Courier {
+        Courier {
+            store: Arc::clone(&self.parts.store),
+            advance: Arc::clone(&self.parts.advance),
+            notify: Arc::clone(&self.parts.notify),
+            lease: self.settings.delivery_lease,
+            tries: self.settings.delivery_tries,
+        }
+    }
+
+    /// Delivers what a pass stored, and whatever else is due where the mode allows it.
+    pub(crate) fn deliver(&self, mode: Mode, keys: Vec<String>) -> Result<Deliveries, StoreError> {
+        let courier = self.courier();
+        let mut done = Deliveries::default();
+        if !keys.is_empty() {
+            done = courier.drain(&Which::Keys(keys), self.settings.budget)?;
+        }
+        if mode == Mode::Enforce {
+            done.merge(courier.drain(&Which::Due, self.settings.budget)?);
+        }
+        Ok(done)
+    }
+
+    /// Removes stale lease files where that is switched on, and says which.
+    pub(crate) fn reclaim_leases(&self) -> Vec<std::path::PathBuf> {
+        let Some(leases) = self.parts.leases.as_ref().filter(|_| self.settings.reclaim_leases) else {
+            return Vec::new();
+        };
+        let now = self.parts.time.wall();
+        let reclaimed = catch_unwind(AssertUnwindSafe(|| leases.reclaim(now))).unwrap_or_default();
+        for problem in &reclaimed.problems {
+            tracing::warn!(problem, "a lease file was left alone");
+        }
+        for path in &reclaimed.removed {
+            tracing::info!(path = %path.display(), "removed a stale lease file");
+        }
+        reclaimed.removed
+    }
+
+    /// Whether lease files are due to be looked at in the tick that was just made.
+    pub(crate) fn leases_due(&self) -> bool {
+        locked(&self.memory).ticks.checked_rem(self.settings.lease_ticks) == Some(0)
+    }
+
+    /// Takes a report into the counters and, now and then, into the database.
+    pub(crate) fn conclude(&self, report: &PassReport) {
+        locked(&self.counters).add(report);
+        if report.mode != Mode::Enforce {
+            return;
+        }
+        let now = self.parts.time.monotonic();
+        let mut noted = locked(&self.noted);
+        let idle = report.settled.is_empty() && report.error.is_none();
+        if idle && noted.is_some_and(|last| now.saturating_sub(last) < NOTE_EVERY) {
+            return;
+        }
+        let note = PassNote {
+            at: report.at,
+            reaper: self.settings.name.clone(),
+            won: u64::try_from(report.won().count()).unwrap_or(u64::MAX),
+            lost: u64::try_from(report.lost()).unwrap_or(u64::MAX),
+            error: report.error.clone(),
+        };
+        match self.parts.store.note_pass(&note) {
+            Ok(()) => *noted = Some(now),
+            Err(error) => tracing::warn!(%error, "the pass could not be noted"),
+        }
+    }
+}
+
+/// A lock that a panic elsewhere does not take away: every value behind one is whole between two statements.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,182 @@
+//! The first half of a pass: load the facts, probe, decide, sort into a plan. Nothing is written.
+
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use reaper_core::{
+    Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, Observation, Observations, PassKind, Plan,
+    ProcessIdentity, Rule, Sighting, Status, Timestamp, decide,
+    plan::{Planned, Planner},
+};
+use reaper_gate::Probe;
+use reaper_store::{
+    StoreError,
+    facts::{Cursor, Here, Wanted},
+};
+
+use crate::{
+    Parts, Settings,
+    report::Failure,
+    verdicts::{Question, Verdicts},
+};
+
+/// What a reaper remembers from pass to pass.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) observations: Observations,
+    jumps: ClockJumps,
+    /// The database's clock and the monotonic one at the beginning of the latest pass that loaded anything.
+    last_reading: Option<(Timestamp, Duration)>,
+    pub(crate) ticks: u64,
+}
+
+/// What was seen and decided.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) clock: Clock,
+    pub(crate) plan: Plan,
+    pub(crate) breaker: Breaker,
+    pub(crate) failures: Vec<Failure>,
+    /// By how much the database's clock has jumped.
+    pub(crate) jump: Option<chrono::TimeDelta>,
+    /// The questions that rows of this pass have for gates, answered or not.
+    pub(crate) questions: BTreeSet<Question>,
+}
+
+/// Looks at everything that a pass of this kind looks at.
+pub(crate) fn look(
+    parts: &Parts,
+    settings: &Settings,
+    memory: &mut Memory,
+    verdicts: &Verdicts,
+    kind: PassKind,
+) -> Result<Look, StoreError> {
+    memory.observations.begin(kind);
+    let (clock, jump) = read_clock(parts, settings, memory)?;
+    let mut breaker = parts.store.breaker()?;
+    let policy = &settings.policy;
+    let wanted = Wanted {
+        exits_until: clock.latest_with(policy.shortest_grace()),
+        started_until: clock.latest_with(policy.shortest_running()),
+        late_finishes: true,
+        suspects: memory.observations.suspects().into_iter().map(|attempt| attempt.job).collect(),
+        here: (kind == PassKind::Tick)
+            .then(|| Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids }),
+    };
+
+    let mut planner = Planner::new(settings.budget);
+    let (mut failures, mut questions) = (Vec::new(), BTreeSet::new());
+    let mut cursor = Some(Cursor::default());
+    while let Some(from) = cursor {
+        let page = parts.store.load(&wanted, &from, settings.page)?;
+        for row in page.rows {
+            let job = match row {
+                Ok(job) => job,
+                Err(bad) => {
+                    planner.add_bad(bad);
+                    continue;
+                }
+            };
+            let attempt = job.attempt.clone();
+            let considered = catch_unwind(AssertUnwindSafe(|| {
+                consider(job, &clock, settings, parts.probe.as_ref(), &mut memory.observations, verdicts, kind)
+            }));
+            match considered {
+                Ok(planned) => {
+                    if planned.job.exit.is_some() {
+                        questions.insert(Question::of(&planned.job));
+                    }
+                    planner.add(planned);
+                }
+                Err(panic) => {
+                    memory.observations.forget(&attempt);
+                    failures.push(Failure { job: attempt.job, problem: panic_text(panic.as_ref()) });
+                }
+            }
+        }
+        cursor = page.next;
+    }
+
+    if planner.due_by_age() > 0 {
+        let running = parts.store.running(planner.due_by_age().saturating_mul(2))?;
+        planner.set_running(running);
+    }
+    let mut plan = planner.finish(&mut breaker, &clock, &policy.breaker);
+    if jump.is_some() {
+        hold_after_jump(&mut plan);
+    }
+    Ok(Look { clock, plan, breaker, failures, jump, questions })
+}
+
+/// What is seen of one job, and what is decided about it.
+fn consider(
+    job: JobSnapshot,
+    clock: &Clock,
+    settings: &Settings,
+    probe: &dyn Probe,
+    observations: &mut Observations,
+    verdicts: &Verdicts,
+    kind: PassKind,
+) -> Planned {
+    let mut seen = sight(&job, probe);
+    if job.status == Status::Running {
+        seen.dead_ticks = observations.see(kind, &job.attempt, seen.executor.liveness);
+    }
+    seen.verdict = verdicts.get(&Question::of(&job));
+    let decision = decide(&job, &seen, clock, &settings.policy);
+    Planned { job, seen, decision }
+}
+
+/// Looks at a job's processes, once.
+pub(crate) fn sight(job: &JobSnapshot, probe: &dyn Probe) -> Observation {
+    let by_identity = |identity: &ProcessIdentity| probe.probe(identity);
+    let executor = match (&job.executor, job.pid) {
+        (Some(identity), _) => by_identity(identity),
+        (None, Some(pid)) => probe.probe_pid(pid),
+        (None, None) => Sighting::NOTHING_RECORDED,
+    };
+    let monitor = job.monitor.as_ref().map_or(Sighting::NOTHING_RECORDED, by_identity);
+    Observation { executor, monitor, dead_ticks: 0, verdict: None }
+}
+
+/// Reads the database's clock beside the monotonic one, and notices where they differ.
+fn read_clock(
+    parts: &Parts,
+    settings: &Settings,
+    memory: &mut Memory,
+) -> Result<(Clock, Option<chrono::TimeDelta>), StoreError> {
+    let now = parts.store.now()?;
+    let monotonic = parts.time.monotonic();
+    let tolerance = settings.interval.saturating_mul(2).max(Duration::from_secs(2));
+    let jump = memory
+        .last_reading
+        .and_then(|(last, then)| memory.jumps.note(last, now, monotonic.saturating_sub(then), tolerance));
+    memory.last_reading = Some((now, monotonic));
+    if jump.is_some() {
+        memory.observations.clear();
+    }
+    Ok((Clock { now, jumps: memory.jumps.clone() }, jump))
+}
+
+/// After a jump of the clock nothing is settled in this pass but what the kernel says for certain.
+fn hold_after_jump(plan: &mut Plan) {
+    let certain = |planned: &Planned| {
+        planned.decision.rule == Rule::NobodyLeft
+            || planned.seen.executor.liveness == Liveness::Dead(Certainty::Verified)
+    };
+    let before = plan.claim.len();
+    plan.claim.retain(certain);
+    let held = before.saturating_sub(plan.claim.len());
+    plan.counts.held = plan.counts.held.saturating_add(u64::try_from(held).unwrap_or(u64::MAX));
+    plan.ask.clear();
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panicked: {}", text.unwrap_or_else(|| "without a word".to_owned()))
+}

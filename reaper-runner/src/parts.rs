@@ -1,0 +1,78 @@
+//! What a reaper is composed of, and how it is set.
+
+use std::{sync::Arc, time::Duration};
+
+use reaper_core::{Mode, Policy};
+use reaper_gate::{Advance, Gate, Leases, Notify, Probe, Stop};
+use reaper_store::Store;
+
+use crate::Time;
+
+/// The layers that a reaper is composed of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The jobs table.
+    pub store: Arc<dyn Store>,
+    /// Looks at processes.
+    pub probe: Arc<dyn Probe>,
+    /// Stops executors.
+    pub stop: Arc<dyn Stop>,
+    /// Quality gates.
+    pub gate: Arc<dyn Gate>,
+    /// Moves tasks.
+    pub advance: Arc<dyn Advance>,
+    /// Tells people.
+    pub notify: Arc<dyn Notify>,
+    /// Lease files, where there are any to watch.
+    pub leases: Option<Arc<dyn Leases>>,
+    /// The clocks.
+    pub time: Arc<dyn Time>,
+}
+
+/// How a reaper is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What the rules go by.
+    pub policy: Policy,
+    /// The configured mode. The stricter of this and the stored one wins.
+    pub mode: Mode,
+    /// The time between two ticks. Default 10 s.
+    pub interval: Duration,
+    /// How many jobs are acted on in one pass at most. Default 1000; what is beyond it follows at once in the next.
+    pub budget: usize,
+    /// How many rows of each set are read at a time. Default 1000.
+    pub page: usize,
+    /// Whether bare pids are believed to be of this host and namespace. Default true.
+    pub bare_pids: bool,
+    /// How many gates (and stops) run at once. Default 4.
+    pub workers: usize,
+    /// Whether stale lease files are removed; has nothing to do with the mode. Default true.
+    pub reclaim_leases: bool,
+    /// Every how many ticks lease files are looked at. Default 6.
+    pub lease_ticks: u64,
+    /// How long a delivery may take before another reaper may try it. Default 60 s.
+    pub delivery_lease: Duration,
+    /// How often a delivery is tried. Default 10.
+    pub delivery_tries: u32,
+    /// What this reaper is called in notes: host and pid, say.
+    pub name: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            mode: Mode::Enforce,
+            interval: Duration::from_secs(10),
+            budget: 1000,
+            page: 1000,
+            bare_pids: true,
+            workers: 4,
+            reclaim_leases: true,
+            lease_ticks: 6,
+            delivery_lease: Duration::from_secs(60),
+            delivery_tries: 10,
+            name: String::from("reaper"),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What gates have said, until it is used.
+
+use std::collections::BTreeMap;
+
+use reaper_core::{Attempt, JobSnapshot, StageVersion, Timestamp, Verdict};
+
+/// What a verdict is about: an attempt, and the visit of its task to its stage.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Question {
+    pub(crate) attempt: Attempt,
+    pub(crate) version: Option<StageVersion>,
+}
+
+impl Question {
+    pub(crate) fn of(job: &JobSnapshot) -> Self {
+        let place = job.task.as_ref().and_then(|task| task.place.as_ref());
+        Self { attempt: job.attempt.clone(), version: place.map(|place| place.version.clone()) }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Answer {
+    /// The gate is running.
+    Asked,
+    /// It has said this.
+    Given(Verdict),
+}
+
+/// The open questions and their answers.
+///
+/// **Invariant:** a gate is asked by one worker at a time for one question, and an undecided answer is asked again
+/// in the next tick.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    answers: BTreeMap<Question, Answer>,
+    undecided_since: BTreeMap<Question, Timestamp>,
+}
+
+impl Verdicts {
+    /// Begins a tick: undecided answers are forgotten, so that their gates are asked again.
+    pub(crate) fn begin_tick(&mut self) {
+        self.answers.retain(|_, answer| !matches!(answer, Answer::Given(Verdict::Undecided(_))));
+    }
+
+    /// Ends a tick: what is about no row of it is forgotten, save what is being asked.
+    pub(crate) fn end_tick(&mut self, seen: &std::collections::BTreeSet<Question>) {
+        self.answers.retain(|question, answer| matches!(answer, Answer::Asked) || seen.contains(question));
+        self.undecided_since.retain(|question, _| seen.contains(question));
+    }
+
+    pub(crate) fn get(&self, question: &Question) -> Option<Verdict> {
+        match self.answers.get(question) {
+            Some(Answer::Given(verdict)) => Some(verdict.clone()),
+            Some(Answer::Asked) | None => None,
+        }
+    }
+
+    /// Marks a question as being asked. `false`: it is already.
+    pub(crate) fn ask(&mut self, question: &Question) -> bool {
+        let asked = matches!(self.answers.get(question), Some(Answer::Asked));
+        if !asked {
+            self.answers.insert(question.clone(), Answer::Asked);
+        }
+        !asked
+    }
+
+    pub(crate) fn answer(&mut self, question: Question, verdict: Verdict) {
+        self.answers.insert(question, Answer::Given(verdict));
+    }
+
+    /// Since when the question is undecided, now included.
+    pub(crate) fn undecided_since(&mut self, question: &Question, now: Timestamp) -> Timestamp {
+        *self.undecided_since.entry(question.clone()).or_insert(now)
+    }
+
+    pub(crate) fn forget(&mut self, question: &Question) {
+        self.answers.remove(question);
+        self.undecided_since.remove(question);
+    }
+}
