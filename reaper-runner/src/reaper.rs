@@ -199,7 +199,9 @@ fn finish_pass(engine: &Arc<Engine>, report: &mut PassReport, after: &mut After)
     }
     engine.ask_and_settle(report, after)?;
     let (stopped, all_stopped) = mpsc::channel::<()>();
-    engine.stop(core::mem::take(&mut after.stop), move || stopped.send(()).ok());
+    engine.stop(core::mem::take(&mut after.stop), move || {
+        stopped.send(()).ok();
+    });
     for () in all_stopped {}
     if report.mode != Mode::Off {
         report.deliveries = engine.deliver(report.mode, core::mem::take(&mut after.deliver))?;
@@ -243,7 +245,9 @@ fn run_loop(engine: &Arc<Engine>, wake: &Sender<Wake>, woken: &Receiver<Wake>, p
             });
         }
         let look_again = wake.clone();
-        engine.stop(after.stop, move || look_again.send(Wake::Look).ok());
+        engine.stop(after.stop, move || {
+            look_again.send(Wake::Look).ok();
+        });
         deliveries.send(report.mode, after.deliver);
         if kind == PassKind::Tick && (engine.leases_due() || report.mode == Mode::Off) {
             report.leases_removed = engine.reclaim_leases();
