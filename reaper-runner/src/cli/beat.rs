@@ -1,0 +1,36 @@
+//! `reaper beat`: a sign of life by hand.
+
+use clap::Args;
+use reaper_core::{Attempt, Fence, JobId};
+use reaper_store::{Attempts, attempts::Written};
+
+use super::{Context, Exit, Failure, world::World};
+
+#[derive(Debug, Args)]
+pub(super) struct BeatArgs {
+    /// The attempt, as JOB:FENCE.
+    #[arg(env = "REAPER_ATTEMPT", value_parser = attempt)]
+    attempt: Attempt,
+}
+
+fn attempt(text: &str) -> Result<Attempt, String> {
+    let (job, fence) = text.rsplit_once(':').filter(|(job, fence)| !job.is_empty() && !fence.is_empty()).ok_or_else(
+        || "write it as JOB:FENCE, as REAPER_ATTEMPT has it (reaper explain JOB shows the fence)".to_owned(),
+    )?;
+    let parse = |text: &str| text.parse().map_err(|never: std::convert::Infallible| match never {});
+    Ok(Attempt { job: JobId(parse(job)?), fence: Fence(parse(fence)?) })
+}
+
+pub(super) fn beat(context: &Context, args: &BeatArgs) -> Result<(), Failure> {
+    let world = World::open(&context.config)?;
+    match world.store.beat(&args.attempt)? {
+        Written::Yes => {
+            let result = serde_json::json!({"attempt": args.attempt.to_string()});
+            context.out.result(&result, || format!("attempt {} is still at work", args.attempt))
+        }
+        Written::NotMine => {
+            let message = format!("attempt {} has been taken away: stop its work and touch nothing", args.attempt);
+            Err(Failure::new(Exit::Unchanged, message))
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `reaper history`: the recorded events.
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta};
+use clap::{Args, Subcommand};
+use reaper_core::{JobId, Timestamp, effect::Plain, job::Key};
+use reaper_store::{
+    Facts, History,
+    history::{Event, Query},
+};
+
+use super::{
+    Context, Exit, Failure,
+    passes::{at, words},
+    table::{render, table},
+    world::World,
+};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct HistoryArgs {
+    /// Only the events of this job.
+    #[arg(long)]
+    job: Option<Key>,
+    /// Only events since an instant (2026-11-24 or 2026-11-24T10:00:00Z) or for so long (2h).
+    #[arg(long)]
+    since: Option<String>,
+    /// The latest so many.
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    #[command(subcommand)]
+    command: Option<HistoryCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum HistoryCommand {
+    /// Remove events and delivered effects that are older.
+    Prune {
+        /// How old, as 30d, or an instant.
+        #[arg(long)]
+        older_than: String,
+    },
+}
+
+pub(super) fn history(context: &Context, args: &HistoryArgs) -> Result<(), Failure> {
+    match &args.command {
+        Some(HistoryCommand::Prune { older_than }) => prune(context, older_than),
+        None => list(context, args),
+    }
+}
+
+fn list(context: &Context, args: &HistoryArgs) -> Result<(), Failure> {
+    let world = World::open_to_read(&context.config)?;
+    let since = match &args.since {
+        Some(text) => Some(instant(text, world.store.now()?)?),
+        None => None,
+    };
+    let query = Query { job: args.job.clone().map(JobId), since, limit: args.limit };
+    let events = world.store.events(&query)?;
+    context.out.result(&events, || describe(&events))
+}
+
+fn describe(events: &[Event]) -> String {
+    if events.is_empty() {
+        return "no events\n".into();
+    }
+    let mut rows = table(&["when", "job", "by", "what", "why", "from → to"]);
+    for event in events {
+        let way = match (&event.from, &event.to) {
+            (Some(from), Some(to)) => format!("{from} → {to}"),
+            (from, to) => from.clone().or_else(|| to.clone()).unwrap_or_default(),
+        };
+        let rule = if event.rule.is_empty() { String::new() } else { format!("{}: ", words(&event.rule)) };
+        rows.add_row([
+            at(event.at),
+            event.job.as_ref().map(ToString::to_string).unwrap_or_default(),
+            event.by.clone(),
+            words(&event.action),
+            format!("{rule}{}", words(&Plain { text: &event.reason, max: 120 }.to_string())),
+            way,
+        ]);
+    }
+    render(&rows)
+}
+
+fn prune(context: &Context, older_than: &str) -> Result<(), Failure> {
+    let world = World::open(&context.config)?;
+    let before = instant(older_than, world.store.now()?)?;
+    let removed = world.store.prune(before)?;
+    let result = serde_json::json!({"removed": removed, "before": before});
+    context.out.result(&result, || format!("removed {removed} rows from before {}", at(before)))?;
+    if removed == 0 {
+        return Err(Failure::new(Exit::Unchanged, "nothing is that old"));
+    }
+    Ok(())
+}
+
+/// An instant, or how long ago.
+fn instant(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    let wrong = || {
+        let message = format!("`{text}` is no instant: write 2026-11-24, 2026-11-24T10:00:00Z, or how long ago, as 2h");
+        Failure::new(Exit::Usage, message)
+    };
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return back(now, ago).ok_or_else(wrong);
+    }
+    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+        return Ok(instant.to_utc());
+    }
+    let full = if text.len() == 10 { format!("{text} 00:00:00") } else { text.replace('T', " ") };
+    NaiveDateTime::parse_from_str(&full, "%Y-%m-%d %H:%M:%S").map(|naive| naive.and_utc()).map_err(|_| wrong())
+}
+
+fn back(now: Timestamp, ago: Duration) -> Option<Timestamp> {
+    now.checked_sub_signed(TimeDelta::from_std(ago).ok()?)
+}

@@ -1,0 +1,135 @@
+//! What the program prints: text for people, or one JSON object a line.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use super::{Exit, Failure};
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where results go.
+#[derive(Clone, Copy, Debug)]
+pub struct Out {
+    format: Format,
+    color: bool,
+}
+
+/// The colours that are used, each with one meaning.
+#[derive(Clone, Copy, Debug)]
+pub enum Style {
+    /// Well.
+    Good,
+    /// Badly.
+    Bad,
+    /// Worth a look.
+    Notice,
+    /// Less important than what is beside it.
+    Faint,
+    /// More important than what is beside it.
+    Strong,
+}
+
+impl Out {
+    /// Standard output in this format, coloured on a terminal unless `NO_COLOR` is set.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { format, color: wanted && io::stdout().is_terminal() }
+    }
+
+    /// Whether results are JSON.
+    #[must_use]
+    pub fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a result: the value as JSON, or its text.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] where standard output takes nothing. A reader that has gone away ends the program quietly.
+    pub fn result<T: Serialize>(self, value: &T, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => self.line(&text()),
+            Format::Json => {
+                let json = serde_json::to_string(value)
+                    .map_err(|error| Failure::new(Exit::Failed, format!("cannot print the result: {error}")))?;
+                self.line(&json)
+            }
+        }
+    }
+
+    /// Prints a line, or several.
+    ///
+    /// # Errors
+    ///
+    /// As [`result`](Self::result).
+    pub fn line(self, text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        match write!(stdout, "{text}{end}").and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Done, "")),
+            Err(error) => Err(Failure::new(Exit::Failed, format!("cannot write to standard output: {error}"))),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// A text in a style, where there are colours.
+    #[must_use]
+    pub fn styled(self, style: Style, text: &str) -> String {
+        let code = match style {
+            Style::Good => "32",
+            Style::Bad => "31",
+            Style::Notice => "33",
+            Style::Faint => "2",
+            Style::Strong => "1",
+        };
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Says on standard error why a command failed, and gives its exit code.
+    #[must_use]
+    pub fn fail(self, failure: &Failure) -> ExitCode {
+        if !failure.message.is_empty() {
+            let text = match self.format {
+                Format::Text => format!("reaper: {}\n", failure.message),
+                Format::Json => {
+                    let error = serde_json::json!({"error": failure.message, "exit": failure.exit.code()});
+                    format!("{error}\n")
+                }
+            };
+            // Where standard error is closed there is nobody to read it.
+            io::stderr().lock().write_all(text.as_bytes()).ok();
+        }
+        failure.exit.into()
+    }
+}
+
+/// Starts the log on standard error: warnings, or more where asked.
+pub(super) fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = std::env::var("REAPER_LOG").ok().and_then(|filter| EnvFilter::try_new(filter).ok());
+    let filter = filter.unwrap_or_else(|| {
+        EnvFilter::new(format!("reaper_runner={level},reaper_store={level},reaper_gate={level}"))
+    });
+    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(color).init();
+}

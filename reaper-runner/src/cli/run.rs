@@ -1,0 +1,87 @@
+//! `reaper run`: the loop, until TERM or INT.
+
+use std::{
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals as Caught,
+};
+
+use super::{Context, Exit, Failure, passes, world::World};
+use crate::Reaper;
+
+/// How long a pass may take to end after a signal, before the program says that it still waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn run(context: &Context) -> Result<(), Failure> {
+    let world = World::open_up_to_date(&context.config)?;
+    let reaper = Reaper::new(world.parts(&context.config)?, world.settings(&context.config)?);
+    let signals = Signals::catch()?;
+    let out = context.out;
+    let (broken, output_broken) = mpsc::channel();
+    reaper
+        .start_with(move |report| {
+            let quiet = report.settled.is_empty() && report.error.is_none() && report.failures.is_empty();
+            if quiet && !out.is_json() {
+                return;
+            }
+            let heading = passes::at(report.at);
+            if let Err(failure) = out.result(report, || passes::describe(out, report, heading)) {
+                // The loop goes on until the program ends it.
+                broken.send(failure).ok();
+            }
+        })
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    tracing::info!(interval_ms = context.config.interval.as_millis(), mode = %context.config.mode, "running");
+
+    let mut ended = Ok(());
+    while !signals.wait(Duration::from_millis(500)) {
+        if let Ok(failure) = output_broken.try_recv() {
+            ended = Err(failure);
+            break;
+        }
+    }
+    while let Err(still) = reaper.stop(PATIENCE) {
+        tracing::warn!(waited_ms = still.waited_ms, "still in a pass; a second signal ends the program at once");
+    }
+    ended
+}
+
+/// TERM and INT, caught. A second one ends the program at once, as if it were not caught.
+#[derive(Debug)]
+pub(super) struct Signals {
+    caught: Receiver<i32>,
+}
+
+impl Signals {
+    pub(super) fn catch() -> Result<Self, Failure> {
+        let fail = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot catch signals: {error}"));
+        let mut signals = Caught::new([SIGINT, SIGTERM]).map_err(fail)?;
+        let (sender, caught) = mpsc::channel();
+        let wait = move || {
+            let mut seen = false;
+            for signal in signals.forever() {
+                if seen {
+                    // It ends the process; where it cannot, the first signal is still being answered.
+                    signal_hook::low_level::emulate_default_handler(signal).ok();
+                }
+                seen = true;
+                sender.send(signal).ok();
+            }
+        };
+        thread::Builder::new().name("reaper-signals".into()).spawn(wait).map_err(fail)?;
+        Ok(Self { caught })
+    }
+
+    /// Waits for a signal, at most so long. `true`: one came.
+    pub(super) fn wait(&self, timeout: Duration) -> bool {
+        match self.caught.recv_timeout(timeout) {
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Layers the configuration and says what is wrong with it.
+
+use std::path::{Path, PathBuf};
+
+use figment::{
+    Figment, Profile,
+    error::Kind,
+    providers::{Env, Format, Serialized, Toml},
+};
+use reaper_core::{pipeline::PipelineError, policy::PolicyError};
+
+use super::Config;
+use crate::Settings;
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file that was named is not there.
+    #[error("there is no configuration file {}", .0.display())]
+    NoFile(PathBuf),
+    /// A key that does not exist.
+    #[error("{place}: unknown key `{key}`{}", nearest.as_ref().map(|near| format!(", did you mean `{near}`?")).unwrap_or_default())]
+    UnknownKey {
+        /// Where it stands.
+        place: String,
+        /// The key, with the ones that lead to it.
+        key: String,
+        /// The valid key that is spelled most like it.
+        nearest: Option<String>,
+    },
+    /// A value that cannot be read.
+    #[error("{place}: {key}: {problem}")]
+    Value {
+        /// Where it stands.
+        place: String,
+        /// The key, with the ones that lead to it.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A figure that cannot mean anything.
+    #[error("configuration: {0}")]
+    Policy(#[from] PolicyError),
+    /// A pipeline that cannot mean anything.
+    #[error("configuration: pipeline: {0}")]
+    Pipeline(#[from] PipelineError),
+    /// A figure of the program that cannot mean anything.
+    #[error("configuration: {key}: {problem}")]
+    Meaningless {
+        /// The key.
+        key: &'static str,
+        /// What is wrong, and what to use.
+        problem: String,
+    },
+}
+
+/// What the command line says over everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// The configuration file; without one `reaper.toml` of this folder is read if it is there.
+    pub file: Option<PathBuf>,
+    /// The database.
+    pub database_url: Option<String>,
+    /// Other keys, as `key=value` with the value as TOML would have it.
+    pub set: Vec<(String, String)>,
+}
+
+/// Variables with Reaper's prefix that are no configuration: what gates and executors are told, and what the
+/// command line reads by itself.
+const NOT_CONFIG: [&str; 13] = [
+    "attempt", "job_id", "agent", "repo", "task_id", "stage", "stage_version", "branch", "work_item", "gate", "config",
+    "output", "log",
+];
+
+/// Loads the configuration and checks all of it.
+///
+/// # Errors
+///
+/// A [`ConfigError`] names the first thing that is wrong, and where it stands.
+pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
+    let mut figment = Figment::new();
+    let file = match &flags.file {
+        Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.clone())),
+        Some(file) => Some(file.as_path()),
+        None => Some(Path::new("reaper.toml")).filter(|file| file.is_file()),
+    };
+    if let Some(file) = file {
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    figment = figment.merge(
+        Env::prefixed("REAPER_").ignore(&NOT_CONFIG).split("__").profile(Profile::Default),
+    );
+    for (key, value) in &flags.set {
+        figment = figment.merge(Serialized::default(key, parse_value(value)));
+    }
+    let mut config: Config = figment.extract().map_err(|error| explain(&figment, error))?;
+    if let Some(url) = &flags.database_url {
+        config.database_url = Some(url.clone());
+    }
+    check(&config)?;
+    Ok(config)
+}
+
+/// A value of the command line: TOML where it is any, text otherwise.
+fn parse_value(value: &str) -> toml::Value {
+    let table: Result<toml::Table, _> = toml::from_str(&format!("value = {value}"));
+    table
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()))
+}
+
+fn check(config: &Config) -> Result<Settings, ConfigError> {
+    let settings = config.settings("check".into())?;
+    settings.policy.validate()?;
+    let meaningless = |key, problem: &str| Err(ConfigError::Meaningless { key, problem: problem.to_owned() });
+    if config.interval.is_zero() {
+        return meaningless("interval", "0 leaves no time between ticks: use at least 1ms");
+    }
+    if config.budget == 0 {
+        return meaningless("budget", "0 settles nothing: use 1 or more, or `mode = \"report\"`");
+    }
+    if config.page == 0 {
+        return meaningless("page", "0 reads nothing: use 1 or more");
+    }
+    for stage in &config.pipeline.stages {
+        if let Some(gate) = stage.gate.as_ref().filter(|gate| !config.gates.contains_key(*gate)) {
+            return Err(ConfigError::Meaningless {
+                key: "pipeline.stages",
+                problem: format!("stage `{}` is guarded by gate `{gate}`, which is not in [gates]", stage.name),
+            });
+        }
+        if stage.next.is_none() && stage.next_agent.is_some() {
+            return Err(ConfigError::Meaningless {
+                key: "pipeline.stages",
+                problem: format!("stage `{}` has a next_agent and no next stage", stage.name),
+            });
+        }
+    }
+    for (name, gate) in &config.gates {
+        if gate.command.first().is_none_or(String::is_empty) {
+            let problem = format!("gate `{name}` has no command: write the program and its arguments as a list");
+            return Err(ConfigError::Meaningless { key: "gates", problem });
+        }
+    }
+    Ok(settings)
+}
+
+/// Turns the first of figment's errors into one of ours.
+fn explain(figment: &Figment, error: figment::Error) -> ConfigError {
+    let Some(first) = error.into_iter().next() else {
+        return ConfigError::Value {
+            place: "configuration".into(),
+            key: String::new(),
+            problem: "cannot be read".into(),
+        };
+    };
+    let place = place_of(figment, &first);
+    let path = first.path.join(".");
+    match &first.kind {
+        Kind::UnknownField(key, valid) => {
+            let key = key.clone();
+            let nearest = valid
+                .iter()
+                .map(|valid| (strsim::jaro_winkler(valid, &key), *valid))
+                .filter(|(similar, _)| *similar > 0.7)
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+                .map(|(_, valid)| valid.to_owned());
+            let lead = path.strip_suffix(key.as_str()).unwrap_or(&path).trim_end_matches('.');
+            let full = if lead.is_empty() { key } else { format!("{lead}.{key}") };
+            ConfigError::UnknownKey { place, key: full, nearest }
+        }
+        other => ConfigError::Value { place, key: path, problem: other.to_string() },
+    }
+}
+
+/// Where a value came from: the file, the variable, or the command line.
+fn place_of(figment: &Figment, error: &figment::Error) -> String {
+    let by_path = || figment.find_metadata(&error.path.join("."));
+    let Some(metadata) = error.metadata.as_ref().or_else(by_path) else {
+        return "configuration".into();
+    };
+    match &metadata.source {
+        Some(source) => source.to_string(),
+        None if metadata.name.contains("environment") => "environment".into(),
+        None => "command line".into(),
+    }
+}

@@ -1,0 +1,12 @@
+//! The configuration: `reaper.toml`, then `REAPER_*`, then flags, later ones over earlier ones.
+
+mod load;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use load::{ConfigError, Flags, load};
+pub use shape::{
+    AgentConfig, BackoffConfig, BreakerConfig, Config, ExitConfig, GateConfig, LeaseConfig, NotifyConfig,
+    PipelineConfig, StageConfig, StartTimeout, TelegramConfig,
+};

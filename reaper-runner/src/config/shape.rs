@@ -1,0 +1,406 @@
+//! The shape of the configuration. Every key is here, and no other is accepted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use reaper_core::{
+    Backoff, Mode, OnOverrun, Pipeline, Policy,
+    breaker::BreakerPolicy,
+    pipeline::{Next, PipelineError, Stage},
+    policy::{ExitPolicy, Limits},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::Settings;
+
+/// The configuration of the program.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The database: `sqlite:PATH`, or a path. Also `DATABASE_URL` and `--database-url`.
+    pub database_url: Option<String>,
+    /// `off`, `report` or `enforce`. The stricter of this and the stored one wins.
+    pub mode: Mode,
+    /// The time between two ticks.
+    #[serde(with = "duration")]
+    pub interval: Duration,
+    /// In how many ticks in a row an unverified death must be seen.
+    pub dead_ticks: u32,
+    /// How long a recorded exit is left to its monitor.
+    #[serde(with = "duration")]
+    pub finalize_grace: Duration,
+    /// The ceiling: how long an attempt may run without an exit.
+    #[serde(with = "duration")]
+    pub max_running: Duration,
+    /// How long an attempt may show no sign of having started: a duration, or `off`.
+    pub start_timeout: StartTimeout,
+    /// What to do about a live process over its ceiling: `terminate`, `requeue` or `hold`.
+    pub on_overrun: OnOverrun,
+    /// How long a process may take to end after it was asked to.
+    #[serde(with = "duration")]
+    pub terminate_grace: Duration,
+    /// How often a job may be requeued by a reaper.
+    pub max_rescues: u32,
+    /// How long a gate may stay undecided before somebody is told.
+    #[serde(with = "duration")]
+    pub gate_patience: Duration,
+    /// Whether bare pids are of this host and PID namespace.
+    pub bare_pids: bool,
+    /// The name of this host in process identities, where the machine's own id is not to be used.
+    pub host: Option<String>,
+    /// How many jobs are acted on in one pass at most.
+    pub budget: usize,
+    /// How many rows of each set are read at a time.
+    pub page: usize,
+    /// How many gates run at once.
+    pub workers: usize,
+    /// How long a write waits for another program's lock on the database.
+    #[serde(with = "duration")]
+    pub busy_timeout: Duration,
+    /// How long a requeued job waits.
+    pub backoff: BackoffConfig,
+    /// When many deaths at once are not believed.
+    pub breaker: BreakerConfig,
+    /// Exits that are not tried again.
+    pub exit: ExitConfig,
+    /// What differs for single agents.
+    pub agents: BTreeMap<String, AgentConfig>,
+    /// The stages and who leaves them.
+    pub pipeline: PipelineConfig,
+    /// The gates, by name.
+    pub gates: BTreeMap<String, GateConfig>,
+    /// The lease files.
+    pub leases: LeaseConfig,
+    /// Who is told.
+    pub notify: NotifyConfig,
+}
+
+/// How long a requeued job waits.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackoffConfig {
+    /// The wait before the first retry; it doubles with each rescue, with jitter.
+    #[serde(with = "duration")]
+    pub base: Duration,
+    /// The wait that is never exceeded.
+    #[serde(with = "duration")]
+    pub max: Duration,
+}
+
+/// When many deaths at once are not believed.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreakerConfig {
+    /// Trips above this share, in percent.
+    pub percent: u8,
+    /// Trips from this number on.
+    pub at_least: u64,
+    /// How long the state must persist before it is believed.
+    #[serde(with = "duration")]
+    pub hold: Duration,
+}
+
+/// Exits that are not tried again.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExitConfig {
+    /// Exit codes.
+    pub fail_codes: BTreeSet<i32>,
+    /// Signals, by number.
+    pub fail_signals: BTreeSet<i32>,
+}
+
+/// What differs for one agent.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentConfig {
+    /// As the general one.
+    pub dead_ticks: Option<u32>,
+    /// As the general one.
+    #[serde(with = "maybe_duration")]
+    pub finalize_grace: Option<Duration>,
+    /// As the general one.
+    #[serde(with = "maybe_duration")]
+    pub max_running: Option<Duration>,
+    /// As the general one.
+    pub start_timeout: Option<StartTimeout>,
+    /// As the general one.
+    pub exit: Option<ExitConfig>,
+}
+
+/// The stages in their order, and which of them each agent's jobs leave.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PipelineConfig {
+    /// The stages, in order.
+    pub stages: Vec<StageConfig>,
+    /// The stages that an agent's jobs leave, by agent.
+    pub agents: BTreeMap<String, Vec<String>>,
+}
+
+/// A stage.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageConfig {
+    /// Its name.
+    pub name: String,
+    /// The stage that follows it; none for a final stage.
+    pub next: Option<String>,
+    /// Who does the next job: an agent.
+    pub next_agent: Option<String>,
+    /// The gate that guards leaving it, by name.
+    pub gate: Option<String>,
+}
+
+/// A gate: a command that exits with 0 (green), 1 (red) or anything else (undecided).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateConfig {
+    /// The program and its arguments. No shell reads them.
+    pub command: Vec<String>,
+    /// How long it may take.
+    #[serde(with = "duration", default = "gate_timeout")]
+    pub timeout: Duration,
+    /// The folder that it runs in.
+    pub cwd: Option<PathBuf>,
+}
+
+/// The lease files of a merge gate.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LeaseConfig {
+    /// The folder that they are in; without one none are watched.
+    pub dir: Option<PathBuf>,
+    /// How long a lease may be held.
+    #[serde(with = "duration")]
+    pub ttl: Duration,
+    /// Whether stale ones are removed.
+    pub reclaim: bool,
+}
+
+/// Who is told.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotifyConfig {
+    /// A Telegram chat. The log is told always.
+    pub telegram: Option<TelegramConfig>,
+}
+
+/// A Telegram chat.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelegramConfig {
+    /// The bot's token. Better in `REAPER_NOTIFY__TELEGRAM__TOKEN` than in a file.
+    #[serde(skip_serializing)]
+    pub token: String,
+    /// The chat.
+    pub chat_id: String,
+    /// Where the bot API is.
+    pub base_url: Option<String>,
+}
+
+impl std::fmt::Debug for TelegramConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TelegramConfig").field("chat_id", &self.chat_id).finish_non_exhaustive()
+    }
+}
+
+/// A duration, or `off`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartTimeout(pub Option<Duration>);
+
+impl Default for Config {
+    fn default() -> Self {
+        let (settings, policy) = (Settings::default(), Policy::default());
+        Self {
+            database_url: None,
+            mode: settings.mode,
+            interval: settings.interval,
+            dead_ticks: policy.limits.dead_ticks,
+            finalize_grace: policy.limits.finalize_grace,
+            max_running: policy.limits.max_running,
+            start_timeout: StartTimeout(policy.limits.start_timeout),
+            on_overrun: policy.on_overrun,
+            terminate_grace: policy.terminate_grace,
+            max_rescues: policy.max_rescues,
+            gate_patience: policy.gate_patience,
+            bare_pids: settings.bare_pids,
+            host: None,
+            budget: settings.budget,
+            page: settings.page,
+            workers: settings.workers,
+            busy_timeout: Duration::from_secs(5),
+            backoff: BackoffConfig::default(),
+            breaker: BreakerConfig::default(),
+            exit: ExitConfig::default(),
+            agents: BTreeMap::new(),
+            pipeline: PipelineConfig::default(),
+            gates: BTreeMap::new(),
+            leases: LeaseConfig::default(),
+            notify: NotifyConfig::default(),
+        }
+    }
+}
+
+impl Default for BackoffConfig {
+    fn default() -> Self {
+        let Backoff { base, max } = Backoff::default();
+        Self { base, max }
+    }
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        let BreakerPolicy { percent, at_least, hold } = BreakerPolicy::default();
+        Self { percent, at_least, hold }
+    }
+}
+
+impl Default for LeaseConfig {
+    fn default() -> Self {
+        Self { dir: None, ttl: Duration::from_secs(3600), reclaim: true }
+    }
+}
+
+const fn gate_timeout() -> Duration {
+    Duration::from_secs(600)
+}
+
+impl Config {
+    /// The settings of a reaper of this name.
+    ///
+    /// # Errors
+    ///
+    /// A [`PipelineError`] where the pipeline cannot be meant. The policy is not validated here.
+    pub fn settings(&self, name: String) -> Result<Settings, PipelineError> {
+        let limits = Limits {
+            dead_ticks: self.dead_ticks,
+            finalize_grace: self.finalize_grace,
+            max_running: self.max_running,
+            start_timeout: self.start_timeout.0,
+            exit: self.exit.policy(),
+        };
+        let agents = self.agents.iter().map(|(agent, own)| (agent.clone(), own.over(&limits))).collect();
+        let BreakerConfig { percent, at_least, hold } = self.breaker;
+        let BackoffConfig { base, max } = self.backoff;
+        Ok(Settings {
+            policy: Policy {
+                limits,
+                agents,
+                on_overrun: self.on_overrun,
+                terminate_grace: self.terminate_grace,
+                max_rescues: self.max_rescues,
+                backoff: Backoff { base, max },
+                gate_patience: self.gate_patience,
+                breaker: BreakerPolicy { percent, at_least, hold },
+                pipeline: self.pipeline.build()?,
+                ..Policy::default()
+            },
+            mode: self.mode,
+            interval: self.interval,
+            budget: self.budget,
+            page: self.page,
+            bare_pids: self.bare_pids,
+            workers: self.workers,
+            reclaim_leases: self.leases.reclaim,
+            name,
+            ..Settings::default()
+        })
+    }
+}
+
+impl ExitConfig {
+    fn policy(&self) -> ExitPolicy {
+        ExitPolicy { fail_codes: self.fail_codes.clone(), fail_signals: self.fail_signals.clone() }
+    }
+}
+
+impl AgentConfig {
+    fn over(&self, general: &Limits) -> Limits {
+        Limits {
+            dead_ticks: self.dead_ticks.unwrap_or(general.dead_ticks),
+            finalize_grace: self.finalize_grace.unwrap_or(general.finalize_grace),
+            max_running: self.max_running.unwrap_or(general.max_running),
+            start_timeout: self.start_timeout.map_or(general.start_timeout, |own| own.0),
+            exit: self.exit.as_ref().map_or_else(|| general.exit.clone(), ExitConfig::policy),
+        }
+    }
+}
+
+impl PipelineConfig {
+    fn build(&self) -> Result<Pipeline, PipelineError> {
+        let stage = |stage: &StageConfig| Stage {
+            name: stage.name.clone(),
+            next: stage.next.clone().map(|next| Next { stage: next, agent: stage.next_agent.clone() }),
+            gate: stage.gate.clone(),
+        };
+        Pipeline::new(self.stages.iter().map(stage).collect(), self.agents.clone())
+    }
+}
+
+/// What a duration may look like: `"10s"`, `"5m"`, `"1h 30m"`, or a whole number of seconds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Seconds(u64),
+    Text(String),
+}
+
+impl Written {
+    fn parse<E: de::Error>(self) -> Result<Duration, E> {
+        match self {
+            Self::Seconds(seconds) => Ok(Duration::from_secs(seconds)),
+            Self::Text(text) => humantime::parse_duration(&text).map_err(|problem| {
+                E::custom(format!("`{text}` is no duration ({problem}): write it like \"10s\", \"5m\" or \"6h\""))
+            }),
+        }
+    }
+}
+
+mod duration {
+    use super::{Deserialize, Deserializer, Duration, Serializer, Written};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Written::deserialize(from)?.parse()
+    }
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(*duration))
+    }
+}
+
+mod maybe_duration {
+    use super::{Deserialize, Deserializer, Duration, Serializer, Written};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        Option::<Written>::deserialize(from)?.map(Written::parse).transpose()
+    }
+
+    pub(super) fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => to.collect_str(&humantime::format_duration(*duration)),
+            None => to.serialize_none(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StartTimeout {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Written::deserialize(from)? {
+            Written::Text(text) if text == "off" => Ok(Self(None)),
+            written => written.parse().map(Some).map(Self),
+        }
+    }
+}
+
+impl Serialize for StartTimeout {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(duration) => to.collect_str(&humantime::format_duration(duration)),
+            None => to.serialize_str("off"),
+        }
+    }
+}
