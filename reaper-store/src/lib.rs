@@ -3,10 +3,14 @@
 
 pub mod attempts;
 pub mod claims;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod control;
 pub mod error;
 pub mod facts;
+pub mod foreign;
 pub mod history;
+pub mod memory;
 pub mod outbox;
 pub mod schema;
 
@@ -15,7 +19,9 @@ pub use claims::{Claim, Claims, Outcome, Settlement};
 pub use control::Control;
 pub use error::StoreError;
 pub use facts::Facts;
+pub use foreign::Foreign;
 pub use history::History;
+pub use memory::MemoryStore;
 pub use outbox::Outbox;
 pub use schema::Schema;
 

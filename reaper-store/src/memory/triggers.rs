@@ -1,0 +1,107 @@
+//! What the triggers of a database do, whoever writes: fences, inherited values, the exit's mirror, the stage's
+//! version. Nobody else writes those.
+
+use reaper_core::{JobId, RunId, Status, TaskId, Timestamp};
+
+use super::tables::{Inherited, JobRow, Mirror, RunRow, Tables, TaskRow, draw, missing};
+use crate::StoreError;
+
+impl Tables {
+    /// INSERT of a job.
+    pub(super) fn insert_job(&mut self, id: JobId, mut row: JobRow) {
+        if row.is(Status::Running) {
+            row.added.fence = draw();
+            row.added.entered = Some(self.now);
+            // Its exit may have been recorded before the row was made.
+            row.added.exit = self.exit_of(&row);
+        }
+        self.jobs.insert(id, row);
+    }
+
+    /// UPDATE of a job.
+    pub(super) fn update_job(&mut self, id: &JobId, change: impl FnOnce(&mut JobRow)) -> Result<(), StoreError> {
+        let before = self.jobs.get(id).cloned().ok_or_else(|| missing("job", &id.0))?;
+        self.refuse(id)?;
+        let mut row = before.clone();
+        change(&mut row);
+        let entered = |status| !before.is(status) && row.is(status);
+        let (enters_running, enters_queued) = (entered(Status::Running), entered(Status::Queued));
+        let same = Inherited {
+            run: row.run == before.run,
+            pid: row.pid == before.pid,
+            started_at: row.started_at == before.started_at,
+        };
+        if enters_running {
+            row.added.fence = draw();
+            row.added.entered = Some(self.now);
+            // Left behind by the attempt before: none of it says anything about this one.
+            row.added.inherited = same;
+            row.added.exit = None;
+            row.clear_processes();
+        } else {
+            let was = before.added.inherited;
+            row.added.inherited = Inherited {
+                run: was.run && same.run,
+                pid: was.pid && same.pid,
+                started_at: was.started_at && same.started_at,
+            };
+        }
+        if enters_queued {
+            row.added.exit = None;
+        }
+        if row.is(Status::Running) && !same.run {
+            row.added.exit = self.exit_of(&row);
+        }
+        self.jobs.insert(id.clone(), row);
+        Ok(())
+    }
+
+    /// UPDATE of a run.
+    pub(super) fn update_run(&mut self, id: &RunId, change: impl FnOnce(&mut RunRow)) -> Result<(), StoreError> {
+        let before = self.runs.get(id).cloned().ok_or_else(|| missing("run", &id.0))?;
+        let mut run = before.clone();
+        change(&mut run);
+        // On a queued row only an exit that was not there before is mirrored: a late finish. A rewrite of one that
+        // the requeue has seen is none.
+        let late = before.exit_code.is_none() && run.exit_code.is_some();
+        let mirrors = |job: &JobRow| {
+            job.own_run() == Some(id) && (job.is(Status::Running) || (late && job.is(Status::Queued)))
+        };
+        for (job, _) in self.jobs.iter().filter(|(_, job)| mirrors(job)) {
+            self.refuse(job)?;
+        }
+        for job in self.jobs.values_mut().filter(|job| mirrors(job)) {
+            job.added.exit = mirror(&run, job.added.exit, self.now);
+        }
+        self.runs.insert(id.clone(), run);
+        Ok(())
+    }
+
+    /// INSERT of a task.
+    pub(super) fn insert_task(&mut self, id: TaskId, mut row: TaskRow) {
+        row.version = draw();
+        self.tasks.insert(id, row);
+    }
+
+    /// UPDATE of a task's stage.
+    pub(super) fn update_stage(&mut self, id: &TaskId, stage: &str) -> Result<(), StoreError> {
+        let task = self.tasks.get_mut(id).ok_or_else(|| missing("task", &id.0))?;
+        if task.stage != stage {
+            task.stage = stage.into();
+            task.version = draw();
+        }
+        Ok(())
+    }
+
+    fn exit_of(&self, job: &JobRow) -> Option<Mirror> {
+        let run = self.runs.get(job.run.as_ref()?)?;
+        mirror(run, None, self.now)
+    }
+}
+
+/// A run's exit as the job's row shows it. The instant at which a code was seen stays as long as the code does.
+fn mirror(run: &RunRow, shown: Option<Mirror>, now: Timestamp) -> Option<Mirror> {
+    let code = run.exit_code?;
+    let seen = shown.filter(|shown| shown.code == code).map_or(now, |shown| shown.seen);
+    Some(Mirror { code, finished_at: run.finished_at, seen })
+}
