@@ -1,8 +1,24 @@
 //! Whether a process is alive, and stopping one that must end.
+//!
+//! A process is `Dead` and verified if and only if its number belongs to no process or to a later one, or it has ended,
+//! waited for or not, and no process of its session or its process group is left; or if the machine was booted since,
+//! both then and now in the initial PID namespace. Nothing is concluded from what could not be read.
+
+mod bare;
+#[cfg(not(target_os = "linux"))]
+#[path = "elsewhere.rs"]
+mod sys;
+#[cfg(target_os = "linux")]
+#[path = "linux/mod.rs"]
+mod sys;
+
+mod local;
 
 use std::{fmt::Debug, time::Duration};
 
 use reaper_core::{Attempt, ProcessIdentity, Sighting};
+
+pub use self::local::{HostError, IdentifyError, LocalProbe, LocalProbeBuilder};
 
 /// Looks at processes.
 ///

@@ -1,0 +1,52 @@
+//! Platforms without pidfds: nothing there tells a process from a later one with its pid.
+
+use std::time::Duration;
+
+use reaper_core::{Attempt, Finding, Liveness, ProcessIdentity, Sighting};
+
+use super::{IdentifyError, Stopped};
+
+/// This host, of which only its name is known.
+#[derive(Clone, Debug)]
+pub(super) struct Here {
+    /// The host's name in identities.
+    pub(super) host: String,
+}
+
+impl Here {
+    /// This host under this name.
+    pub(super) const fn new(host: String) -> Self {
+        Self { host }
+    }
+
+    /// Another host's process is that; of our own nothing can be told.
+    pub(super) fn probe(&self, identity: &ProcessIdentity) -> Sighting {
+        let finding = if identity.host == self.host { Finding::Unsupported } else { Finding::OtherHost };
+        Sighting::new(Liveness::Unknown, finding)
+    }
+
+    /// Not here.
+    #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
+    pub(super) const fn identify(&self, _: u32) -> Result<ProcessIdentity, IdentifyError> {
+        Err(IdentifyError::Unsupported)
+    }
+
+    /// What cannot be verified is not signalled.
+    #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
+    pub(super) const fn stop(&self, _: &Attempt, _: &ProcessIdentity, _: Duration) -> Stopped {
+        Stopped::NotVerified
+    }
+}
+
+/// The node's name.
+#[cfg(unix)]
+pub(super) fn host_name() -> Option<String> {
+    let node = rustix::system::uname().nodename().to_str().ok()?.to_owned();
+    (!node.is_empty()).then_some(node)
+}
+
+/// The machine's name.
+#[cfg(not(unix))]
+pub(super) fn host_name() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok()
+}
