@@ -4,6 +4,14 @@ use std::fmt::Debug;
 
 use reaper_core::{AdvanceOrder, JobId};
 
+mod recording;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+pub use recording::RecordingAdvance;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Connect, SqliteAdvance};
+
 /// How an advance ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

@@ -4,6 +4,17 @@ use std::fmt::Debug;
 
 use reaper_core::{JobSnapshot, Verdict};
 
+mod command;
+mod fields;
+mod fixed;
+#[cfg(all(unix, not(target_os = "openbsd")))]
+mod group;
+mod tail;
+
+pub use command::{CommandGate, GateCommand, GateConfigError};
+pub use fields::FIELDS;
+pub use fixed::FixedGate;
+
 /// Asks gates.
 ///
 /// # Obligations

@@ -1,0 +1,107 @@
+//! The advance on a SQLite database: one immediate transaction an order.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+
+use diesel::{QueryResult, SqliteConnection};
+use reaper_core::AdvanceOrder;
+
+use super::{Advance, AdvanceError, Advanced};
+
+mod statements;
+
+/// Makes a connection that is ready for use, or says why there is none.
+///
+/// Its busy timeout is set, since diesel sets none and a busy database is an error at once without; foreign keys and
+/// all else are as the database's owner wants them.
+pub type Connect = Box<dyn Fn() -> Result<SqliteConnection, String> + Send + Sync>;
+
+/// Advances tasks in a SQLite database.
+///
+/// The database is one that Reaper has prepared. The tables of the contract are `tasks(id, stage, …)` and
+/// `jobs(id, agent, repo, task_id, status, …)`, where the columns that are not named have defaults, and Reaper's own
+/// are:
+///
+/// | what | is |
+/// |---|---|
+/// | `tasks.reaper_stage_version` | drawn by a trigger at every INSERT and at every change of `stage` |
+/// | `jobs.reaper_source_key` | unique where it is not NULL; set on a job that an advance enqueues |
+/// | `reaper_advances(source_key, task_id, at)` | a row for each order that was carried out, whether it had a next job or not; `source_key` is its primary key, `at` has a default |
+///
+/// What an order does is one `BEGIN IMMEDIATE` transaction: look whether it was carried out before, move the task if
+/// it is still on the same visit to the same stage, enqueue the next job, and note that it was carried out. A crash
+/// leaves all of that or none.
+///
+/// Rows of `reaper_advances` may be removed when their orders are not delivered any more. An order that is delivered
+/// all the same is `AlreadyDone` if its next job is there, and otherwise `Superseded`: the task's stage version is
+/// another one.
+///
+/// One connection is held. It is made when it is first needed, and dropped and made anew after an error or a panic.
+pub struct SqliteAdvance {
+    connect: Connect,
+    connection: Mutex<Option<SqliteConnection>>,
+}
+
+impl SqliteAdvance {
+    /// An advance over connections that `connect` makes. None is made yet.
+    #[must_use]
+    pub fn new(connect: Connect) -> Self {
+        Self { connect, connection: Mutex::new(None) }
+    }
+}
+
+impl fmt::Debug for SqliteAdvance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteAdvance").finish_non_exhaustive()
+    }
+}
+
+impl Advance for SqliteAdvance {
+    fn advance(&self, order: &AdvanceOrder) -> Result<Advanced, AdvanceError> {
+        let mut slot = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        // It is put back only after all went well: a connection that saw an error may still be in a transaction.
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => (self.connect)().map_err(|problem| AdvanceError { problem })?,
+        };
+        let mut inner = None;
+        let advanced = connection.immediate_transaction(|connection| {
+            carry_out(connection, order).inspect_err(|error| inner = Some(error.to_string()))
+        });
+        match advanced {
+            Ok(advanced) => {
+                *slot = Some(connection);
+                Ok(advanced)
+            }
+            // A rollback that fails, as after a full disk, hides the error that led to it: that one is said.
+            Err(error) => Err(AdvanceError { problem: inner.unwrap_or_else(|| error.to_string()) }),
+        }
+    }
+}
+
+fn carry_out(connection: &mut SqliteConnection, order: &AdvanceOrder) -> QueryResult<Advanced> {
+    let key = order.source_key();
+    if statements::is_noted(connection, &key)? {
+        return Ok(Advanced::AlreadyDone);
+    }
+    let job = statements::job_of(connection, &key)?;
+    if statements::move_task(connection, order)? == 0 {
+        return Ok(match job {
+            Some(_) => Advanced::AlreadyDone,
+            None => Advanced::Superseded { stage: statements::stage_of(connection, &order.task)? },
+        });
+    }
+    let next = match (job, &order.next_agent) {
+        // Somebody has enqueued it and left the task where it was.
+        (Some(job), _) => Some(job),
+        (None, Some(agent)) => Some(statements::enqueue(connection, order, agent, &key)?),
+        (None, None) => None,
+    };
+    statements::note(connection, order, &key)?;
+    Ok(Advanced::Advanced { next })
+}
+
+#[cfg(test)]
+mod tests;
