@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use reaper_core::{
-    AdvanceOrder, Breaker, Effect, Mode, Status, TaskId,
+    AdvanceOrder, Breaker, Effect, JobId, Mode, Status, TaskId,
     breaker::{EvidenceKind, Open, Tally},
 };
 
@@ -98,16 +98,17 @@ pub fn events_are_filtered(subject: &dyn Subject) {
         let events = scene.store().events(&query).expect("a read works");
         events.into_iter().map(|event| event.id).collect::<Vec<_>>()
     };
-    let all = Query { job: None, since: None, limit: 100 };
-    assert_eq!(ask(all.clone()), ids);
-    assert_eq!(ask(Query { job: Some(one.clone()), ..all.clone() }), [ids[0], ids[2], ids[3]]);
-    assert_eq!(ask(Query { job: Some(one), limit: 2, ..all.clone() }), [ids[2], ids[3]]);
-    assert_eq!(ask(Query { limit: 3, ..all.clone() }), ids[1..]);
-    assert_eq!(ask(Query { limit: 0, ..all.clone() }), []);
+    let all = || Query { job: None, since: None, limit: 100 };
+    let of = |job: &JobId| Query { job: Some(job.clone()), ..all() };
+    assert_eq!(ask(all()), ids);
+    assert_eq!(ask(of(&one)), [ids[0], ids[2], ids[3]]);
+    assert_eq!(ask(Query { limit: 2, ..of(&one) }), [ids[2], ids[3]]);
+    assert_eq!(ask(Query { limit: 3, ..all() }), ids[1..]);
+    assert_eq!(ask(Query { limit: 0, ..all() }), []);
     let now = scene.now();
-    assert_eq!(ask(Query { since: Some(now - TimeDelta::hours(1)), ..all.clone() }), ids);
-    assert_eq!(ask(Query { since: Some(now + TimeDelta::hours(1)), ..all.clone() }), []);
-    assert_eq!(ask(Query { job: Some(9_999.into()), ..all }), []);
+    assert_eq!(ask(Query { since: Some(now - TimeDelta::hours(1)), ..all() }), ids);
+    assert_eq!(ask(Query { since: Some(now + TimeDelta::hours(1)), ..all() }), []);
+    assert_eq!(ask(of(&9_999.into())), []);
 }
 
 /// Pruning removes old events and what was delivered, and says how many rows went; what is still to be delivered,

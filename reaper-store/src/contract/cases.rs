@@ -1,6 +1,6 @@
 //! The list of the cases, once, for [`CASES`] and for the macro that makes tests of them.
 
-use super::{Case, books, effects, fence, guard, late, load, mirror, race, settle, stage, worker};
+use super::{Case, books, effects, fence, guard, hidden, late, load, mirror, pages, race, settle, stage, worker};
 
 macro_rules! cases {
     ($d:tt $($module:ident: $($case:ident)*;)*) => {
@@ -180,13 +180,17 @@ cases! { $
         suspects_by_id
         attempts_of_this_host
         bare_pids_where_they_are_trusted
+        a_job_that_is_not_there
+        ;
+    pages:
         pages_reach_everything_once
         pages_are_bounded
         pages_survive_settlements_between_them
         a_bad_row_harms_no_other
         bad_rows_starve_none
         a_foreign_status_is_no_running_job
-        a_job_that_is_not_there
+        ;
+    hidden:
         no_row_is_hidden_on_which_decide_would_act
         ;
     books:

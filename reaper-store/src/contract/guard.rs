@@ -199,7 +199,7 @@ pub fn every_value_of_the_basis_is_compared(subject: &dyn Subject) {
         Basis { beat: None, ..right.clone() },
         Basis { beat: Some(7), ..right.clone() },
         Basis { terminating_at: None, ..right.clone() },
-        Basis { terminating_at: right.terminating_at.map(|at| at - HOUR), ..right.clone() },
+        Basis { terminating_at: right.terminating_at.map(|at| at - HOUR), ..right },
     ] {
         for settlement in SETTLEMENTS {
             scene.lose(&Claim { basis: wrong.clone(), ..claim(&read, settlement) });
@@ -222,7 +222,7 @@ pub fn nothing_equals_nothing_alone(subject: &dyn Subject) {
         Basis { exit: Some(Exit { code: 0, at }), ..right.clone() },
         Basis { attach: Attach::Pending, ..right.clone() },
         Basis { beat: Some(0), ..right.clone() },
-        Basis { terminating_at: Some(at), ..right.clone() },
+        Basis { terminating_at: Some(at), ..right },
     ] {
         for settlement in SETTLEMENTS {
             scene.lose(&Claim { basis: wrong.clone(), ..claim(&read, settlement) });

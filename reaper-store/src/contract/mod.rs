@@ -31,6 +31,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::missing_panics_doc,
     reason = "a case of a test suite fails by a panic, and says so once, here"
@@ -44,9 +45,11 @@ pub mod books;
 pub mod effects;
 pub mod fence;
 pub mod guard;
+pub mod hidden;
 pub mod late;
 pub mod load;
 pub mod mirror;
+pub mod pages;
 pub mod race;
 pub mod settle;
 pub mod stage;
