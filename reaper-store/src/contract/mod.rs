@@ -31,6 +31,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::missing_panics_doc,
     reason = "a case of a test suite fails by a panic, and says so once, here"
@@ -40,8 +41,24 @@ use std::{fmt::Debug, time::Duration};
 
 use crate::{Store, foreign::Foreign};
 
-mod scene;
+pub mod books;
+pub mod effects;
+pub mod fence;
+pub mod guard;
+pub mod hidden;
+pub mod late;
+pub mod load;
+pub mod mirror;
+pub mod pages;
+pub mod race;
 pub mod settle;
+pub mod stage;
+pub mod worker;
+
+mod cases;
+mod scene;
+
+pub use cases::CASES;
 
 /// A store under test with its database.
 pub trait Subject: Debug + Send + Sync {
@@ -57,56 +74,3 @@ pub const SLACK: Duration = Duration::from_secs(5);
 
 /// A case: it panics where the subject is wrong.
 pub type Case = fn(&dyn Subject);
-
-/// Lists the cases once, for [`CASES`] and for the macro that makes tests of them.
-macro_rules! cases {
-    ($d:tt $($module:ident: $($case:ident)*;)*) => {
-        /// The cases by name, `module::case`.
-        pub const CASES: &[(&str, Case)] =
-            &[$($((concat!(stringify!($module), "::", stringify!($case)), $module::$case),)*)*];
-
-        /// Makes a test of every case of the suite: `contract_tests!(make)`, where `make()` gives a fresh
-        /// [`Subject`](crate::contract::Subject).
-        #[macro_export]
-        macro_rules! contract_tests {
-            ($d make:ident) => {
-                $(
-                    mod $module {
-                        $(
-                            #[test]
-                            fn $case() {
-                                $d crate::contract::$module::$case(&super::$d make());
-                            }
-                        )*
-                    }
-                )*
-            };
-        }
-    };
-}
-
-cases! { $
-    settle:
-        done_ends_the_job
-        requeue_clears_the_attempt_and_counts_a_rescue
-        requeue_clears_a_bare_pid
-        requeue_waits
-        requeue_with_an_absurd_wait
-        fail_gives_the_job_up
-        terminate_announces_a_stop_and_nothing_else
-        terminate_is_won_anew_on_the_basis_of_the_first
-        terminate_is_lost_where_another_running_row_has_the_executor
-        dismiss_clears_a_late_finish
-        a_persons_requeue_begins_the_rescues_anew
-        a_person_retries_a_failed_job
-        a_monitor_finishes_its_own_attempt
-        an_effect_is_stored_with_a_won_claim
-        an_effect_is_not_stored_with_a_lost_claim
-        an_effect_is_stored_once_per_key
-        a_set_is_answered_in_order
-        a_set_with_one_attempt_twice_settles_it_once
-        an_empty_set_is_nothing
-        a_refused_row_hinders_no_other
-        requeue_all_running_takes_every_running_row
-        ;
-}

@@ -80,7 +80,7 @@ fn page_of(tables: &Tables, set: usize, from: &Position, wanted: &Wanted, limit:
         .map(|(id, row)| ((this.key(row), id), row))
         .filter(|(order, _)| after.is_none_or(|after| *order > after))
         .collect();
-    found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    found.sort_unstable_by_key(|(order, _)| *order);
     let more = found.len() > limit;
     found.truncate(limit);
     let position = match found.last() {
