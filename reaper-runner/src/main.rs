@@ -1,2 +1,7 @@
-//! bin
-fn main() {}
+//! The `reaper` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reaper_runner::cli::main()
+}

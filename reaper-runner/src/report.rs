@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use reaper_core::{
-    Action, Breaker, JobId, Mode, Reason, Rule, Timestamp,
+    Action, Breaker, JobId, Mode, Reason, Rule, Sighting, Timestamp,
     breaker::EvidenceKind,
     job::BadRow,
     plan::{Counts, Planned},
@@ -24,6 +24,10 @@ pub struct Settled {
     pub rule: Rule,
     /// Why.
     pub reason: Reason,
+    /// What was seen of the executor.
+    pub executor: Sighting,
+    /// What was seen of the monitor.
+    pub monitor: Sighting,
     /// What was to be done.
     pub action: Action,
     /// What became of the claim; `None` where the mode forbade to try.
@@ -37,6 +41,8 @@ impl Settled {
             agent: planned.job.agent.clone(),
             rule: planned.decision.rule,
             reason: planned.decision.reason,
+            executor: planned.seen.executor.clone(),
+            monitor: planned.seen.monitor.clone(),
             action: planned.decision.action.clone(),
             outcome,
         }

@@ -13,6 +13,8 @@ pub mod history;
 pub mod memory;
 pub mod outbox;
 pub mod schema;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 pub use attempts::Attempts;
 pub use claims::{Claim, Claims, Outcome, Settlement};

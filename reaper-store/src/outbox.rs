@@ -114,6 +114,13 @@ pub trait Outbox: Debug + Send + Sync {
     /// Stores an effect that belongs to no claim, once per key.
     fn post(&self, key: &str, effect: &Effect) -> Result<Posted, StoreError>;
 
+    /// Makes an effect that was given up due again, with all its tries. `false`: there is none of this key.
+    fn revive(&self, key: &str) -> Result<bool, StoreError>;
+
+    /// Gives an undelivered effect up for good: it is never delivered, and its key stays used. `false`: there is none
+    /// of this key.
+    fn discard(&self, key: &str) -> Result<bool, StoreError>;
+
     /// The effects that are pending or dead, the oldest first, at most `limit`.
     fn undelivered(&self, limit: usize) -> Result<Vec<OutboxRow>, StoreError>;
 }

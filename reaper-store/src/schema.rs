@@ -28,6 +28,13 @@ pub trait Schema: Debug + Send + Sync {
     /// A [`StoreError`] where the database cannot be read, or is a newer Reaper's.
     fn pending(&self) -> Result<Vec<Migration>, StoreError>;
 
+    /// The migrations that were run, the latest first, each with what would take it away.
+    ///
+    /// # Errors
+    ///
+    /// As [`pending`](Self::pending).
+    fn installed(&self) -> Result<Vec<Migration>, StoreError>;
+
     /// Runs them, all or none, and says which.
     ///
     /// # Errors

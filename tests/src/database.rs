@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types};
+use diesel::{
+    Connection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types,
+};
 use reaper_store::{
     Schema,
     sqlite::{Options, SqliteStore},

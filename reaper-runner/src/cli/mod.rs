@@ -25,7 +25,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 pub use exit::{Exit, Failure};
-pub use output::{Format, Out};
+pub use output::{Format, Out, Style};
 
 use crate::{
     config::{self, Config, Flags},

@@ -133,10 +133,10 @@ pub(crate) fn settings() -> Settings {
         next: next.map(|stage| Next { stage: stage.into(), agent: None }),
         gate: gate.map(Into::into),
     };
-    let stages = vec![stage("architecture", Some("development"), Some("review")), stage("development", None, None)];
+    let stages =
+        vec![stage("architecture", Some("development"), Some("review")), stage("development", None, None)];
     let mut settings = Settings::default();
-    settings.policy.pipeline =
-        Pipeline::new(stages, [("developer".into(), vec!["architecture".into()])]).unwrap();
+    settings.policy.pipeline = Pipeline::new(stages, [("developer".into(), vec!["architecture".into()])]).unwrap();
     settings
 }
 

@@ -68,6 +68,29 @@ impl Outbox for MemoryStore {
         Ok(if new { Posted::New } else { Posted::Known })
     }
 
+    fn revive(&self, key: &str) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let now = tables.now;
+        let dead = tables.outbox.get_mut(key).filter(|stored| stored.row.state == EffectState::Dead);
+        Ok(dead.is_some_and(|stored| {
+            stored.row.state = EffectState::Pending;
+            stored.row.tries = 0;
+            stored.row.due_at = now;
+            true
+        }))
+    }
+
+    fn discard(&self, key: &str) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let open = tables.outbox.get_mut(key).filter(|stored| stored.row.state != EffectState::Done);
+        Ok(open.is_some_and(|stored| {
+            stored.row.state = EffectState::Done;
+            stored.row.note = Some("dropped by a person".into());
+            stored.lease = None;
+            true
+        }))
+    }
+
     fn undelivered(&self, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         let tables = self.tables();
         let mut rows: Vec<_> =

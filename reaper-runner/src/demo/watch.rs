@@ -1,0 +1,145 @@
+//! Tells what happens as it happens, and how it ended.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
+    time::Duration,
+};
+
+use reaper_core::{Action, JobId};
+use reaper_store::{Outcome, history::Query};
+
+use super::{Ground, checks::Check, scenes::Scene};
+use crate::{
+    PassReport, Reaper, SystemTime, Time,
+    cli::{Exit, Failure, Out, Style},
+    report::Settled,
+};
+
+/// What one sees of the demo.
+#[derive(Debug)]
+pub(super) struct Watch {
+    out: Out,
+    time: Arc<SystemTime>,
+}
+
+impl Watch {
+    pub(super) const fn new(out: Out, time: Arc<SystemTime>) -> Self {
+        Self { out, time }
+    }
+
+    /// A line for people.
+    pub(super) fn say(&self, text: &str) -> Result<(), Failure> {
+        if self.out.is_json() { Ok(()) } else { self.out.line(text) }
+    }
+
+    /// Something that happened to a job, with the time since the beginning.
+    pub(super) fn event(&self, job: &JobId, what: &str) -> Result<(), Failure> {
+        let at = format!("{:6.2} s", self.time.monotonic().as_secs_f64());
+        self.say(&format!("{}  job {job}  {what}", self.out.styled(Style::Faint, &at)))
+    }
+
+    /// Starts the reaper and passes its reports on.
+    pub(super) fn start(&self, reaper: &Reaper) -> Result<Receiver<PassReport>, Failure> {
+        let (sender, reports) = mpsc::channel();
+        reaper
+            .start_with(move |report| {
+                // Nobody watches any more.
+                sender.send(report.clone()).ok();
+            })
+            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        Ok(reports)
+    }
+
+    /// Tells what each pass did, until the condition holds. `false`: it took too long.
+    pub(super) fn until(
+        &self,
+        reports: &Receiver<PassReport>,
+        patience: Duration,
+        condition: impl Fn() -> Result<bool, Failure>,
+    ) -> Result<bool, Failure> {
+        let began = self.time.monotonic();
+        while self.time.monotonic().saturating_sub(began) < patience {
+            if let Ok(report) = reports.recv_timeout(Duration::from_millis(100)) {
+                self.pass(&report)?;
+            }
+            if condition()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits for so many ticks more. `false`: they did not come.
+    pub(super) fn ticks(&self, reports: &Receiver<PassReport>, count: usize) -> Result<bool, Failure> {
+        let mut seen = 0_usize;
+        while seen < count {
+            let Ok(report) = reports.recv_timeout(Duration::from_secs(5)) else {
+                return Ok(false);
+            };
+            seen = seen.saturating_add(usize::from(report.tick));
+            self.pass(&report)?;
+        }
+        Ok(true)
+    }
+
+    fn pass(&self, report: &PassReport) -> Result<(), Failure> {
+        if let Some(error) = &report.error {
+            self.say(&self.out.styled(Style::Bad, &format!("the pass failed: {error}")))?;
+        }
+        for job in &report.asked {
+            self.event(job, "exit 0 and nobody finalises it: its gate is asked")?;
+        }
+        for settled in &report.settled {
+            self.event(&settled.job, &self.decision(settled))?;
+        }
+        Ok(())
+    }
+
+    fn decision(&self, settled: &Settled) -> String {
+        let (style, what) = match (&settled.action, &settled.outcome) {
+            (_, outcome) if *outcome != Some(Outcome::Won) => (Style::Notice, "not settled, somebody else was first"),
+            (Action::Done { .. }, _) => (Style::Good, "done, and its task moves on"),
+            (Action::Requeue, _) => (Style::Good, "requeued"),
+            (Action::Fail { .. }, _) => (Style::Bad, "failed for good"),
+            (Action::Terminate, _) => (Style::Notice, "its executor is stopped first"),
+            (Action::Keep | Action::AskGate { .. } | Action::Dismiss, _) => (Style::Notice, settled.action.as_str()),
+        };
+        let rule = format!("rule {} {}", settled.rule.number(), settled.rule.as_str().replace('_', " "));
+        let reason = settled.reason.as_str().replace('_', " ");
+        let why = if reason == settled.rule.as_str().replace('_', " ") { rule } else { format!("{rule}, {reason}") };
+        let seen = format!("executor: {}; monitor: {}", settled.executor.finding, settled.monitor.finding);
+        format!("{} ({why})\n            {}", self.out.styled(style, what), self.out.styled(Style::Faint, &seen))
+    }
+
+    /// The way of each job, and the checks.
+    pub(super) fn close(&self, scenes: &[Scene], ground: &Ground, checks: &[Check]) -> Result<(), Failure> {
+        let mut ways = Vec::new();
+        for scene in scenes {
+            let mut way = vec!["queued".to_owned(), "running".to_owned()];
+            for event in ground.store.events(&Query { job: Some(scene.job().clone()), since: None, limit: 100 })? {
+                match event.to {
+                    Some(to) if way.last() != Some(&to) => way.push(to),
+                    Some(_) | None => way.push(format!("({})", event.action)),
+                }
+            }
+            ways.push((scene.job().clone(), way.join(" → ")));
+        }
+        if self.out.is_json() {
+            let ways: Vec<_> = ways.iter().map(|(job, way)| serde_json::json!({"job": job, "way": way})).collect();
+            return self.out.line(&serde_json::json!({"jobs": ways, "checks": checks}).to_string());
+        }
+        self.say("\nThe way of each job")?;
+        for (job, way) in ways {
+            self.say(&format!("  job {job}  {way}"))?;
+        }
+        self.say("\nChecks")?;
+        for check in checks {
+            let (style, mark) = if check.holds { (Style::Good, "ok  ") } else { (Style::Bad, "FAIL") };
+            self.say(&format!("  {}  {}", self.out.styled(style, mark), check.what))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! The program itself, run as a person or a script runs it.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+/// How a run of the program ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said beside that.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// What it printed, as one JSON value a line.
+    #[must_use]
+    pub fn json(&self) -> Vec<serde_json::Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    /// Itself, if it ended with 0.
+    #[must_use]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Itself, if it ended with this code.
+    #[must_use]
+    pub fn with_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// The program in a folder of its own, with nothing of this process's settings.
+#[derive(Debug)]
+pub struct Program {
+    binary: PathBuf,
+    dir: PathBuf,
+}
+
+impl Program {
+    /// The program of this file, run in this folder on the database `jobs.db` there.
+    #[must_use]
+    pub fn new(binary: impl Into<PathBuf>, dir: &Path) -> Self {
+        Self { binary: binary.into(), dir: dir.to_owned() }
+    }
+
+    /// Its file.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Writes `reaper.toml`.
+    pub fn configure(&self, toml: &str) {
+        fs::write(self.dir.join("reaper.toml"), toml).unwrap();
+    }
+
+    /// A run that is not started yet.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        let own = |name: &OsStr| name.to_string_lossy().starts_with("REAPER_");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| own(name)) {
+            command.env_remove(name);
+        }
+        command.args(args).current_dir(&self.dir).env("DATABASE_URL", "jobs.db").env("NO_COLOR", "1");
+        command
+    }
+
+    /// Runs it to its end.
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Ended {
+        let output = self.command(args).stdin(Stdio::null()).output().unwrap();
+        Ended {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts it and lets it run.
+    #[must_use]
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        self.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+}
