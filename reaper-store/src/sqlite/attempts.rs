@@ -38,7 +38,8 @@ const NEW_RUN: &str = "INSERT INTO agent_runs (task_id, agent, started_at) \
 const TAKE: &str = "UPDATE jobs SET status = 'running', attempts = attempts + 1, started_at = datetime('now'), \
                     run_id = ?, pid = NULL WHERE id = ? AND status = 'queued'";
 // A statement of its own: entering `running` clears what the attempt before left.
-const LAUNCH: &str = "UPDATE jobs SET reaper_attach = 'pending', reaper_monitor = ?, reaper_host = ? WHERE id = ?";
+const LAUNCH: &str =
+    "UPDATE jobs SET reaper_attach = 'pending', reaper_monitor = ?, reaper_monitor_host = ? WHERE id = ?";
 const ATTACH: &str = "UPDATE jobs SET pid = ?, reaper_executor = ?, reaper_host = ?, reaper_attach = 'done' \
                       WHERE id = ? AND status = 'running' AND reaper_fence = ?";
 const BEAT: &str = "UPDATE jobs SET reaper_beat = coalesce(reaper_beat, 0) + 1, reaper_beat_at = ? \

@@ -45,11 +45,14 @@ pub(super) const RESCUE: &str = guard!(
 );
 pub(super) const REQUEUE: &str =
     guard!("status = 'queued', pid = NULL, reaper_last_error = ?, reaper_available_at = ?");
-pub(super) const RETRY: &str =
-    guard!("status = 'queued', pid = NULL, reaper_last_error = ?, reaper_available_at = ?, reaper_rescues = 0");
+// On a row that is queued already no trigger puts a late finish aside.
+pub(super) const RETRY: &str = guard!(
+    "status = 'queued', pid = NULL, reaper_last_error = ?, reaper_available_at = ?, reaper_rescues = 0, \
+     reaper_exit_code = NULL, reaper_exit_at = NULL"
+);
 pub(super) const TERMINATE: &str = guard!(
     "reaper_terminating_at = ?",
-    "reaper_executor IS NOT NULL AND NOT EXISTS (SELECT 1 FROM jobs other INDEXED BY reaper_executors \
+    "NOT EXISTS (SELECT 1 FROM jobs other INDEXED BY reaper_executors \
      WHERE other.status = 'running' AND other.reaper_executor = jobs.reaper_executor AND other.id <> jobs.id)"
 );
 pub(super) const DISMISS: &str = guard!("reaper_exit_code = NULL, reaper_exit_at = NULL");

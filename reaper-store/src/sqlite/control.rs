@@ -45,12 +45,10 @@ impl Control for SqliteStore {
     fn set_mode(&self, mode: Mode) -> Result<Mode, StoreError> {
         self.connections.write(|connection| {
             let before = stored_mode(connection)?;
-            if before != mode {
-                set(connection, "mode", &mode)?;
-                let binds =
-                    [EventId::draw().0.into(), now_ms(connection)?.into(), format!("{before} to {mode}").into()];
-                execute(connection, MODE_EVENT, &binds)?;
-            }
+            set(connection, "mode", &mode)?;
+            let why = format!("{before} to {mode}");
+            let binds = [EventId::draw().0.into(), now_ms(connection)?.into(), why.into()];
+            execute(connection, MODE_EVENT, &binds)?;
             Ok(before)
         })
     }

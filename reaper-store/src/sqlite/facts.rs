@@ -29,7 +29,7 @@ macro_rules! not_due {
 }
 
 /// The parts, each with `LIMIT` of its own. Together they are every row on which `decide` could act, each once.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     // An exit whose time does not parse.
     Part {
         text: "SELECT 0 AS part, NULL AS key, id FROM jobs INDEXED BY reaper_due_exits \
@@ -83,7 +83,7 @@ const PARTS: [Part; 8] = [
         },
         keyed: false,
     },
-    // This host's, by the host that their identities name.
+    // This host's, by the host of their executor.
     Part {
         text: concat!(
             "SELECT 6 AS part, NULL AS key, id FROM jobs INDEXED BY reaper_here ",
@@ -94,11 +94,24 @@ const PARTS: [Part; 8] = [
         binds: |wanted| here(wanted).map(|(host, rest)| [vec![host.into()], rest].concat()),
         keyed: false,
     },
+    // This host's, by the host of their monitor, where the executor is not this host's too.
+    Part {
+        text: concat!(
+            "SELECT 7 AS part, NULL AS key, id FROM jobs INDEXED BY reaper_monitors ",
+            "WHERE status = 'running' AND reaper_monitor_host = ? AND reaper_host IS NOT ? ",
+            "AND id NOT IN (SELECT value FROM json_each(?)) AND ",
+            not_due!(),
+            " AND id > ? ORDER BY id LIMIT ?"
+        ),
+        binds: |wanted| here(wanted).map(|(host, rest)| [vec![host.clone().into(), host.into()], rest].concat()),
+        keyed: false,
+    },
     // This host's, where a bare pid is believed to be.
     Part {
         text: concat!(
-            "SELECT 7 AS part, NULL AS key, id FROM jobs INDEXED BY reaper_here ",
-            "WHERE status = 'running' AND reaper_host IS NULL AND pid IS NOT NULL ",
+            "SELECT 8 AS part, NULL AS key, id FROM jobs INDEXED BY reaper_here ",
+            "WHERE status = 'running' AND reaper_host IS NULL AND reaper_monitor_host IS NULL ",
+            "AND pid IS NOT NULL AND reaper_inherited & 1 = 0 ",
             "AND id NOT IN (SELECT value FROM json_each(?)) AND ",
             not_due!(),
             " AND id > ? ORDER BY id LIMIT ?"

@@ -1,5 +1,6 @@
 -- What Reaper adds. The triggers run inside other programs, whose SQLite may be old: nothing newer than 3.31 is used
--- here. Times are kept as milliseconds since 1970; a text that is no date gives NULL, which is always looked at.
+-- here. Times are kept as milliseconds since 1970. What is missing, is no date or lies in the future is taken to be the
+-- instant at which the trigger saw it: never an older one, and never "not due, ever".
 
 ALTER TABLE tasks ADD COLUMN reaper_stage_version INTEGER;
 
@@ -16,6 +17,7 @@ ALTER TABLE jobs ADD COLUMN reaper_attach TEXT;
 ALTER TABLE jobs ADD COLUMN reaper_executor TEXT;
 ALTER TABLE jobs ADD COLUMN reaper_monitor TEXT;
 ALTER TABLE jobs ADD COLUMN reaper_host TEXT;
+ALTER TABLE jobs ADD COLUMN reaper_monitor_host TEXT;
 ALTER TABLE jobs ADD COLUMN reaper_beat INTEGER;
 ALTER TABLE jobs ADD COLUMN reaper_beat_at INTEGER;
 ALTER TABLE jobs ADD COLUMN reaper_terminating_at INTEGER;
@@ -71,10 +73,10 @@ CREATE TRIGGER reaper_job_inserted AFTER INSERT ON jobs WHEN NEW.status = 'runni
 BEGIN
     UPDATE jobs SET
         reaper_fence = random() & 9223372036854775807,
-        reaper_started_at = CASE WHEN NEW.started_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END,
+        reaper_started_at = MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
         -- The exit may have been recorded before the row was made.
         reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id),
-        reaper_exit_at = (SELECT CASE WHEN r.finished_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END
+        reaper_exit_at = (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
                           FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL)
     WHERE id = NEW.id;
 END;
@@ -88,15 +90,16 @@ BEGIN
         reaper_fence = random() & 9223372036854775807,
         reaper_started_at = CASE WHEN NEW.started_at IS OLD.started_at
             THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
-            ELSE CASE WHEN NEW.started_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END END,
+            ELSE MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END,
         reaper_inherited = (NEW.pid IS NOT NULL AND NEW.pid IS OLD.pid)
             + 2 * (NEW.run_id IS NOT NULL AND NEW.run_id IS OLD.run_id),
         reaper_exit_code = CASE WHEN NEW.run_id IS NOT OLD.run_id
             THEN (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id) END,
         reaper_exit_at = CASE WHEN NEW.run_id IS NOT OLD.run_id
-            THEN (SELECT CASE WHEN r.finished_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END
+            THEN (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
                   FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL) END,
-        reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL, reaper_host = NULL,
+        reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL,
+        reaper_host = NULL, reaper_monitor_host = NULL,
         reaper_beat = NULL, reaper_beat_at = NULL, reaper_terminating_at = NULL
     WHERE id = NEW.id;
 END;
@@ -106,7 +109,8 @@ WHEN NEW.status = 'queued' AND OLD.status IS NOT 'queued'
 BEGIN
     UPDATE jobs SET
         reaper_exit_code = NULL, reaper_exit_at = NULL,
-        reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL, reaper_host = NULL,
+        reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL,
+        reaper_host = NULL, reaper_monitor_host = NULL,
         reaper_beat = NULL, reaper_beat_at = NULL, reaper_terminating_at = NULL
     WHERE id = NEW.id;
 END;
@@ -124,7 +128,7 @@ BEGIN
         reaper_exit_code = CASE WHEN NEW.status = 'running'
             THEN (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id) END,
         reaper_exit_at = CASE WHEN NEW.status = 'running'
-            THEN (SELECT CASE WHEN r.finished_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END
+            THEN (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
                   FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL) END
     WHERE id = NEW.id;
 END;
@@ -132,13 +136,13 @@ END;
 CREATE TRIGGER reaper_job_started_at AFTER UPDATE OF started_at ON jobs
 WHEN NEW.started_at IS NOT OLD.started_at AND NEW.status = 'running' AND OLD.status = 'running'
 BEGIN
-    UPDATE jobs SET reaper_started_at = CASE WHEN NEW.started_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END WHERE id = NEW.id;
+    UPDATE jobs SET reaper_started_at = MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) WHERE id = NEW.id;
 END;
 
 -- The exit is written to the run, and mirrored onto the job that it belongs to.
 CREATE TRIGGER reaper_run_inserted AFTER INSERT ON agent_runs WHEN NEW.exit_code IS NOT NULL
 BEGIN
-    UPDATE jobs SET reaper_exit_code = NEW.exit_code, reaper_exit_at = CASE WHEN NEW.finished_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(NEW.finished_at) = 'text' AND NEW.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END
+    UPDATE jobs SET reaper_exit_code = NEW.exit_code, reaper_exit_at = MIN(COALESCE(CASE WHEN typeof(NEW.finished_at) = 'text' AND NEW.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
     WHERE run_id = NEW.id AND status = 'running' AND reaper_inherited & 2 = 0;
 END;
 
@@ -149,7 +153,7 @@ WHEN NEW.exit_code IS NOT OLD.exit_code OR NEW.finished_at IS NOT OLD.finished_a
 BEGIN
     UPDATE jobs SET
         reaper_exit_code = NEW.exit_code,
-        reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL THEN CASE WHEN NEW.finished_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(NEW.finished_at) = 'text' AND NEW.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END END
+        reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL THEN MIN(COALESCE(CASE WHEN typeof(NEW.finished_at) = 'text' AND NEW.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END
     WHERE run_id = NEW.id AND reaper_inherited & 2 = 0
         AND (status = 'running'
             OR (status = 'queued' AND (OLD.exit_code IS NULL OR reaper_exit_code IS NOT NULL)));
@@ -170,9 +174,9 @@ END;
 UPDATE tasks SET reaper_stage_version = random() & 9223372036854775807;
 UPDATE jobs SET
     reaper_fence = random() & 9223372036854775807,
-    reaper_started_at = CASE WHEN started_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(started_at) = 'text' AND started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END,
+    reaper_started_at = MIN(COALESCE(CASE WHEN typeof(started_at) = 'text' AND started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
     reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = jobs.run_id),
-    reaper_exit_at = (SELECT CASE WHEN r.finished_at IS NULL THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) ELSE MIN(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END
+    reaper_exit_at = (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
                       FROM agent_runs r WHERE r.id = jobs.run_id AND r.exit_code IS NOT NULL)
 WHERE status = 'running';
 
@@ -181,6 +185,8 @@ CREATE INDEX reaper_due_exits ON jobs (reaper_exit_at, id) WHERE status = 'runni
 CREATE INDEX reaper_due_ages ON jobs (reaper_started_at, id) WHERE status = 'running' AND reaper_exit_code IS NULL;
 CREATE INDEX reaper_late ON jobs (id) WHERE status = 'queued' AND reaper_exit_code = 0;
 CREATE INDEX reaper_here ON jobs (reaper_host, id) WHERE status = 'running';
+CREATE INDEX reaper_monitors ON jobs (reaper_monitor_host, id)
+    WHERE status = 'running' AND reaper_monitor_host IS NOT NULL;
 -- And for the triggers, the worker's take, the stops and the stalled tasks.
 CREATE INDEX reaper_runs ON jobs (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX reaper_queue ON jobs (id) WHERE status = 'queued';
