@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::{
     run::Run,
     screen::{Mark, Screen},
-    step::{CI, Failed, Output, Step},
+    step::{Failed, Output, STEPS, Step},
     workspace::Workspace,
 };
 
@@ -16,27 +16,25 @@ use crate::{
 /// When a step failed; the error names each.
 pub(crate) fn run(workspace: &Workspace, screen: &Screen) -> Result<(), Failed> {
     let all = Stopwatch::start();
-    let mut failed = Vec::new();
-    let mut notes = Vec::new();
-    for step in CI {
-        match one(step, workspace, screen, step.output == Output::Shown) {
-            Ok(note) if note.is_empty() => {}
-            Ok(note) => notes.push(note),
-            Err(_) => failed.push(step.name),
-        }
-    }
+    let ends: Vec<_> =
+        STEPS.iter().map(|step| one(step, workspace, screen, step.output == Output::Shown)).collect();
+    // Again at the end, because the output of a step may have pushed the line of another far up.
     screen.line("");
-    for note in notes {
-        screen.line(&note);
+    for end in &ends {
+        screen.line(&end.line);
     }
-    let count = CI.len();
+    for closing in ends.iter().filter_map(|end| end.closing.as_deref()) {
+        screen.line(closing);
+    }
+    let count = STEPS.len();
+    let failed: Vec<_> = ends.iter().filter(|end| end.result.is_err()).map(|end| end.name).collect();
     if failed.is_empty() {
-        screen.step(Mark::Ok, "ci", all.elapsed(), &format!("{count} of {count} steps"));
+        screen.line(&screen.step(Mark::Ok, "ci", all.elapsed(), &format!("{count} of {count} steps")));
         return Ok(());
     }
-    let names = failed.join(", ");
-    screen.step(Mark::Fail, "ci", all.elapsed(), &format!("{} of {count} steps failed: {names}", failed.len()));
-    Err(Failed(format!("failed: {names}")))
+    let note = format!("{} of {count} steps", failed.len());
+    screen.line(&screen.step(Mark::Fail, "ci", all.elapsed(), &note));
+    Err(Failed(format!("failed: {}", failed.join(", "))))
 }
 
 /// Runs one step by itself and shows all that it says.
@@ -45,26 +43,47 @@ pub(crate) fn run(workspace: &Workspace, screen: &Screen) -> Result<(), Failed> 
 ///
 /// When it failed.
 pub(crate) fn run_alone(step: &Step, workspace: &Workspace, screen: &Screen) -> Result<(), Failed> {
-    one(step, workspace, screen, true).map(drop)
+    let end = one(step, workspace, screen, true);
+    if let Some(closing) = &end.closing {
+        screen.line(closing);
+    }
+    end.result
 }
 
-fn one(step: &Step, workspace: &Workspace, screen: &Screen, echo: bool) -> Result<String, Failed> {
+/// How a step ended.
+#[derive(Debug)]
+struct End {
+    name: &'static str,
+    line: String,
+    /// What its tests came to, if it ran any.
+    closing: Option<String>,
+    result: Result<(), Failed>,
+}
+
+fn one(step: &Step, workspace: &Workspace, screen: &Screen, echo: bool) -> End {
     screen.under_way(step.name);
     let watch = Stopwatch::start();
-    let mut run = Run::begin(step.name, workspace, screen, echo)?;
-    let result = (step.run)(&mut run);
-    match &result {
-        Ok(note) => screen.step(Mark::Ok, step.name, watch.elapsed(), note),
+    let mut run = match Run::begin(step.name, workspace, screen, echo) {
+        Ok(run) => run,
         Err(failed) => {
-            screen.step(Mark::Fail, step.name, watch.elapsed(), &failed.to_string());
-            let (lines, path) = run.end_of_output();
-            for line in lines {
-                screen.line(&format!("     | {line}"));
-            }
-            screen.line(&format!("     | all of it: {path}"));
+            let line = screen.step(Mark::Fail, step.name, watch.elapsed(), &failed.to_string());
+            screen.line(&line);
+            return End { name: step.name, line, closing: None, result: Err(failed) };
         }
+    };
+    let (line, result) = match (step.run)(&mut run) {
+        Ok(note) => (screen.step(Mark::Ok, step.name, watch.elapsed(), &note), Ok(())),
+        Err(failed) => (screen.step(Mark::Fail, step.name, watch.elapsed(), &failed.to_string()), Err(failed)),
+    };
+    screen.line(&line);
+    if result.is_err() {
+        let (tail, path) = run.end_of_output();
+        for text in tail {
+            screen.line(&format!("     | {text}"));
+        }
+        screen.line(&format!("     | all of it: {path}"));
     }
-    result
+    End { name: step.name, line, closing: run.closing.take(), result }
 }
 
 /// Measures how long a step takes.

@@ -15,5 +15,5 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     let mut command = run.workspace.cargo();
     command.args(["test", "--doc", "--workspace", "--all-features", "--no-fail-fast"]);
     let result = run.call(command, &mut |line| tally.read(line));
-    result.map(|()| tally.to_string())
+    result.map(|()| tally.brief())
 }

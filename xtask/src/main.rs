@@ -5,19 +5,24 @@
 //!
 //! Exit codes: 0 all is well, 1 a step failed, 2 the command line was not understood.
 
+mod arrows;
 mod ci;
 mod clippy;
 mod demo;
 mod doc;
 mod doctest;
 mod features;
+mod files;
 mod fmt;
+mod markdown;
 mod process;
 mod purity;
 mod run;
 mod screen;
+mod source;
 mod step;
 mod test;
+mod tidy;
 mod workspace;
 
 use std::process::ExitCode;

@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Run<'a> {
     /// The workspace that the step looks at.
     pub(crate) workspace: &'a Workspace,
+    /// A line that is to stand by itself at the end, such as how many tests ran.
+    pub(crate) closing: Option<String>,
     screen: &'a Screen,
     log: File,
     log_path: PathBuf,
@@ -44,7 +46,7 @@ impl<'a> Run<'a> {
         let log = fs::create_dir_all(&folder)
             .and_then(|()| File::create(&log_path))
             .map_err(|error| Failed::because(log_path.display(), error))?;
-        Ok(Self { workspace, screen, log, log_path, tail: VecDeque::new(), echo })
+        Ok(Self { workspace, closing: None, screen, log, log_path, tail: VecDeque::new(), echo })
     }
 
     /// Writes a line of output.

@@ -48,28 +48,24 @@ impl Screen {
         }
     }
 
-    /// The line of a finished step.
-    pub(crate) fn step(self, mark: Mark, name: &str, took: Duration, note: &str) {
-        self.line(&self.step_line(mark, name, took, note));
-    }
-
     /// Prints why nothing more was done.
     pub(crate) fn error(self, text: &str) {
         self.line(&format!("{} {text}", self.paint(RED, "error:")));
     }
 
-    /// `text` in a colour, where colours are used.
-    fn paint(self, colour: &str, text: &str) -> String {
-        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn step_line(self, mark: Mark, name: &str, took: Duration, note: &str) -> String {
+    /// The line of a step that has ended.
+    pub(crate) fn step(self, mark: Mark, name: &str, took: Duration, note: &str) -> String {
         let mark = match mark {
             Mark::Ok => self.paint(GREEN, "ok  "),
             Mark::Fail => self.paint(RED, "FAIL"),
         };
         let line = format!("{mark} {name:<12} {:>9}   {note}", seconds(took));
         line.trim_end().to_owned()
+    }
+
+    /// `text` in a colour, where colours are used.
+    fn paint(self, colour: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
@@ -104,18 +100,18 @@ mod tests {
 
     #[test]
     fn a_line_has_mark_name_time_and_note() {
-        let line = PLAIN.step_line(Mark::Ok, "clippy", Duration::from_millis(41_240), "");
+        let line = PLAIN.step(Mark::Ok, "clippy", Duration::from_millis(41_240), "");
         assert_eq!(line, "ok   clippy          41.2 s");
-        let line = PLAIN.step_line(Mark::Fail, "tidy", Duration::from_millis(49), "2 findings");
+        let line = PLAIN.step(Mark::Fail, "tidy", Duration::from_millis(49), "2 findings");
         assert_eq!(line, "FAIL tidy             0.0 s   2 findings");
     }
 
     #[test]
     fn colours_come_and_go() {
         let coloured = Screen { terminal: true, colours: true };
-        let line = coloured.step_line(Mark::Fail, "doc", Duration::from_secs(1), "why");
+        let line = coloured.step(Mark::Fail, "doc", Duration::from_secs(1), "why");
         assert!(line.starts_with("\x1b[31mFAIL\x1b[0m doc"), "{line}");
-        assert_eq!(plain(&line), PLAIN.step_line(Mark::Fail, "doc", Duration::from_secs(1), "why"));
+        assert_eq!(plain(&line), PLAIN.step(Mark::Fail, "doc", Duration::from_secs(1), "why"));
         assert_eq!(plain("\x1b[1;32mok\x1b[K \x1b["), "ok ");
     }
 }

@@ -2,23 +2,21 @@
 
 use std::{error::Error, fmt, io};
 
-use crate::{clippy, demo, doc, doctest, features, fmt as format_step, purity, run::Run, test};
+use crate::{arrows, clippy, demo, doc, doctest, features, fmt as format_step, purity, run::Run, test, tidy};
 
-/// Every step, as the help lists them.
-pub(crate) const STEPS: [&Step; 8] = [
+/// Every step, in the order in which `cargo xtask ci` runs them. Each is a command too.
+pub(crate) const STEPS: &[&Step] = &[
     &format_step::STEP,
     &clippy::STEP,
     &purity::STEP,
     &features::STEP,
+    &arrows::STEP,
+    &tidy::STEP,
     &test::STEP,
     &doctest::STEP,
     &doc::STEP,
     &demo::STEP,
 ];
-
-/// The steps of `cargo xtask ci`, in the order in which it runs them.
-pub(crate) const CI: [&Step; 7] =
-    [&format_step::STEP, &clippy::STEP, &purity::STEP, &features::STEP, &test::STEP, &doctest::STEP, &doc::STEP];
 
 /// One chore.
 #[derive(Debug)]
@@ -29,7 +27,7 @@ pub(crate) struct Step {
     pub(crate) about: &'static str,
     /// What becomes of its output in `ci`.
     pub(crate) output: Output,
-    /// Does it. The answer is a note for the step's line, such as how many tests ran; it may be empty.
+    /// Does it. The answer is a note for the step's line, such as how many files it looked at; it may be empty.
     pub(crate) run: fn(&mut Run<'_>) -> Result<String, Failed>,
 }
 

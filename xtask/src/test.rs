@@ -24,12 +24,10 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     let mut tally = Tally::default();
     let result = run.call(command, &mut |line| tally.read(line));
     if tally.is_empty() {
-        result?;
-        return Err(Failed("no test ran".to_owned()));
+        return result.and_then(|()| Err(Failed("no test ran".to_owned())));
     }
-    // On a line of its own, so that a reader who only counts tests finds it, failed or not.
-    run.say(&tally.to_string());
-    result.map(|()| tally.to_string())
+    run.closing = Some(tally.to_string());
+    result.map(|()| String::new())
 }
 
 fn has_nextest(workspace: &Workspace) -> bool {
@@ -63,6 +61,11 @@ impl Tally {
                 }
             }
         }
+    }
+
+    /// The sum of libtest's results in a few words.
+    pub(crate) fn brief(&self) -> String {
+        format!("{} passed", self.passed)
     }
 
     fn is_empty(&self) -> bool {
