@@ -160,6 +160,7 @@ fn source_faults(arrows: &Arrows, file: &str, text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Workspace;
     use serde_json::json;
 
     #[test]
@@ -194,6 +195,17 @@ mod tests {
         );
         let package = json!({ "name": "reaper-runner", "dependencies": [{ "name": "diesel", "kind": "dev" }] });
         assert_eq!(manifest_faults(&package), ["reaper-runner: its tests depend on diesel"]);
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_member_and_no_other() {
+        let workspace = Workspace::find().unwrap();
+        let mut names: Vec<_> =
+            members(&workspace.metadata).filter_map(|member| member.get("name")?.as_str()).collect();
+        let mut rows: Vec<_> = ARROWS.iter().map(|arrows| arrows.package).collect();
+        names.sort_unstable();
+        rows.sort_unstable();
+        assert_eq!(rows, names);
     }
 
     #[test]

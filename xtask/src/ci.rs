@@ -1,20 +1,20 @@
 //! `cargo xtask ci`: every step in turn, whatever becomes of the ones before, and a summary.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use crate::{
     run::Run,
     screen::{Mark, Screen},
-    step::{Failed, Output, STEPS, Step},
+    step::{Output, STEPS, Step},
     workspace::Workspace,
 };
 
-/// Runs every step. One that fails does not keep the others from running: one look shows all that is wrong.
-///
-/// # Errors
-///
-/// When a step failed; the error names each.
-pub(crate) fn run(workspace: &Workspace, screen: &Screen) -> Result<(), Failed> {
+/// Runs every step and answers with the code to exit with. One that fails does not keep the others from running: one
+/// look shows all that is wrong.
+pub(crate) fn run(workspace: &Workspace, screen: &Screen) -> ExitCode {
     let all = Stopwatch::start();
     let ends: Vec<_> =
         STEPS.iter().map(|step| one(step, workspace, screen, step.output == Output::Shown)).collect();
@@ -27,63 +27,58 @@ pub(crate) fn run(workspace: &Workspace, screen: &Screen) -> Result<(), Failed> 
         screen.line(closing);
     }
     let count = STEPS.len();
-    let failed: Vec<_> = ends.iter().filter(|end| end.result.is_err()).map(|end| end.name).collect();
-    if failed.is_empty() {
-        screen.line(&screen.step(Mark::Ok, "ci", all.elapsed(), &format!("{count} of {count} steps")));
-        return Ok(());
-    }
-    let note = format!("{} of {count} steps", failed.len());
-    screen.line(&screen.step(Mark::Fail, "ci", all.elapsed(), &note));
-    Err(Failed(format!("failed: {}", failed.join(", "))))
+    let failed: Vec<_> = ends.iter().filter(|end| end.mark == Mark::Fail).map(|end| end.name).collect();
+    let (mark, note) = match failed.len() {
+        0 => (Mark::Ok, format!("{count} of {count} steps")),
+        some => (Mark::Fail, format!("{some} of {count} steps: {}", failed.join(", "))),
+    };
+    screen.line(&screen.step(mark, "ci", all.elapsed(), &note));
+    exit_code(mark)
 }
 
-/// Runs one step by itself and shows all that it says.
-///
-/// # Errors
-///
-/// When it failed.
-pub(crate) fn run_alone(step: &Step, workspace: &Workspace, screen: &Screen) -> Result<(), Failed> {
+/// Runs one step by itself, shows all that it says and answers with the code to exit with.
+pub(crate) fn run_alone(step: &Step, workspace: &Workspace, screen: &Screen) -> ExitCode {
     let end = one(step, workspace, screen, true);
     if let Some(closing) = &end.closing {
         screen.line(closing);
     }
-    end.result
+    exit_code(end.mark)
 }
 
 /// How a step ended.
 #[derive(Debug)]
 struct End {
     name: &'static str,
+    mark: Mark,
+    /// The line that says so.
     line: String,
     /// What its tests came to, if it ran any.
     closing: Option<String>,
-    result: Result<(), Failed>,
 }
 
 fn one(step: &Step, workspace: &Workspace, screen: &Screen, echo: bool) -> End {
     screen.under_way(step.name);
     let watch = Stopwatch::start();
-    let mut run = match Run::begin(step.name, workspace, screen, echo) {
-        Ok(run) => run,
-        Err(failed) => {
-            let line = screen.step(Mark::Fail, step.name, watch.elapsed(), &failed.to_string());
-            screen.line(&line);
-            return End { name: step.name, line, closing: None, result: Err(failed) };
-        }
+    let mut run = Run::begin(workspace, screen, step.name, echo);
+    let (mark, note) = match (step.run)(&mut run) {
+        Ok(note) => (Mark::Ok, note),
+        Err(failed) => (Mark::Fail, failed.to_string()),
     };
-    let (line, result) = match (step.run)(&mut run) {
-        Ok(note) => (screen.step(Mark::Ok, step.name, watch.elapsed(), &note), Ok(())),
-        Err(failed) => (screen.step(Mark::Fail, step.name, watch.elapsed(), &failed.to_string()), Err(failed)),
-    };
+    let line = screen.step(mark, step.name, watch.elapsed(), &note);
     screen.line(&line);
-    if result.is_err() {
-        let (tail, path) = run.end_of_output();
-        for text in tail {
+    if mark == Mark::Fail {
+        for text in run.end_of_output() {
             screen.line(&format!("     | {text}"));
         }
-        screen.line(&format!("     | all of it: {path}"));
     }
-    End { name: step.name, line, closing: run.closing.take(), result }
+    End { name: step.name, mark, line, closing: run.closing }
+}
+
+fn exit_code(mark: Mark) -> ExitCode {
+    match mark {
+        Mark::Ok => ExitCode::SUCCESS,
+        Mark::Fail => ExitCode::FAILURE,
+    }
 }
 
 /// Measures how long a step takes.

@@ -23,35 +23,27 @@ pub(crate) struct Run<'a> {
     /// A line that is to stand by itself at the end, such as how many tests ran.
     pub(crate) closing: Option<String>,
     screen: &'a Screen,
-    log: File,
-    log_path: PathBuf,
+    /// The log with its path, where it can be written.
+    log: Option<(File, PathBuf)>,
     tail: VecDeque<String>,
     echo: bool,
 }
 
 impl<'a> Run<'a> {
-    /// Begins the log of a step, `xtask/<name>.log` in the target folder; `echo` shows each line as it comes too.
-    ///
-    /// # Errors
-    ///
-    /// When the log cannot be written.
-    pub(crate) fn begin(
-        name: &str,
-        workspace: &'a Workspace,
-        screen: &'a Screen,
-        echo: bool,
-    ) -> Result<Self, Failed> {
+    /// Begins a run, whose output goes to `xtask/<step>.log` in the target folder; `echo` shows each line as it comes.
+    pub(crate) fn begin(workspace: &'a Workspace, screen: &'a Screen, step: &str, echo: bool) -> Self {
         let folder = workspace.target.join("xtask");
-        let log_path = folder.join(format!("{name}.log"));
-        let log = fs::create_dir_all(&folder)
-            .and_then(|()| File::create(&log_path))
-            .map_err(|error| Failed::because(log_path.display(), error))?;
-        Ok(Self { workspace, closing: None, screen, log, log_path, tail: VecDeque::new(), echo })
+        let path = folder.join(format!("{step}.log"));
+        // The log is a help. A step does not fail because it cannot be written.
+        let log = fs::create_dir_all(&folder).and_then(|()| File::create(&path)).ok().map(|file| (file, path));
+        Self { workspace, closing: None, screen, log, tail: VecDeque::new(), echo }
     }
 
     /// Writes a line of output.
     pub(crate) fn say(&mut self, line: &str) {
-        writeln!(self.log, "{}", plain(line)).ok();
+        if let Some((log, _)) = &mut self.log {
+            writeln!(log, "{}", plain(line)).ok();
+        }
         if self.echo {
             self.screen.line(line);
             return;
@@ -62,9 +54,10 @@ impl<'a> Run<'a> {
         self.tail.push_back(line.to_owned());
     }
 
-    /// The end of the output, unless it was shown already, and the path of all of it.
-    pub(crate) fn end_of_output(&self) -> (impl Iterator<Item = &str>, String) {
-        (self.tail.iter().map(String::as_str), self.log_path.display().to_string())
+    /// The end of the output, unless it was shown already, and where all of it is.
+    pub(crate) fn end_of_output(&self) -> impl Iterator<Item = String> {
+        let path = self.log.as_ref().map(|(_, path)| format!("all of it: {}", path.display()));
+        self.tail.iter().cloned().chain(path)
     }
 
     /// Calls cargo at the root and writes its output down.

@@ -48,11 +48,6 @@ impl Screen {
         }
     }
 
-    /// Prints why nothing more was done.
-    pub(crate) fn error(self, text: &str) {
-        self.line(&format!("{} {text}", self.paint(RED, "error:")));
-    }
-
     /// The line of a step that has ended.
     pub(crate) fn step(self, mark: Mark, name: &str, took: Duration, note: &str) -> String {
         let mark = match mark {

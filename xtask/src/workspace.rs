@@ -88,3 +88,19 @@ pub(crate) fn members(metadata: &Value) -> impl Iterator<Item = &Value> {
 
 /// The crates that are published, from the pure one outwards.
 pub(crate) const PRODUCTS: [&str; 4] = ["reaper-core", "reaper-store", "reaper-gate", "reaper-runner"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_is_found_with_its_products() {
+        let workspace = Workspace::find().unwrap();
+        assert!(workspace.root.join(".cargo/config.toml").is_file());
+        for product in PRODUCTS {
+            assert_eq!(member(&workspace.metadata, product).unwrap().get("name").unwrap(), product);
+        }
+        assert!(member(&workspace.metadata, "reaper-none").is_err());
+        assert!(workspace.read("no/such/file").unwrap_err().to_string().starts_with("no/such/file: "));
+    }
+}

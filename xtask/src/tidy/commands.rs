@@ -63,7 +63,7 @@ impl Program {
         // A wide screen, so that no option is broken over two lines.
         command.args(path).arg("--help").env("COLUMNS", "200").env("NO_COLOR", "1");
         let output = command.output().ok().filter(|output| output.status.success());
-        let help = output.map(|output| Help::of(&String::from_utf8_lossy(&output.stdout)));
+        let help = output.and_then(|output| Help::of(&String::from_utf8_lossy(&output.stdout)));
         self.said.insert(path.to_vec(), help.clone());
         help
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The help of one command.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Help {
     /// Each option by each of its names, and whether a value follows it.
     options: BTreeMap<String, bool>,
@@ -12,18 +12,18 @@ pub(super) struct Help {
 }
 
 impl Help {
-    /// Reads what clap prints for `--help`.
-    pub(super) fn of(text: &str) -> Self {
-        let mut help = Self::default();
+    /// Reads what clap prints for `--help`; nothing if that is no help.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let usage = text.lines().find(|line| line.starts_with("Usage:"))?;
+        let has_commands = usage.contains("<COMMAND>") || usage.contains("[COMMAND]");
+        let mut help = Self { options: BTreeMap::new(), has_commands };
         for line in text.lines() {
             let trimmed = line.trim_start();
-            if line.starts_with("Usage:") {
-                help.has_commands = line.contains("<COMMAND>") || line.contains("[COMMAND]");
-            } else if line.starts_with(' ') && trimmed.starts_with('-') {
+            if line.starts_with(' ') && trimmed.starts_with('-') {
                 help.option(trimmed);
             }
         }
-        help
+        Some(help)
     }
 
     /// Reads a line such as `-o, --output <FORMAT>  How to print`.
@@ -92,23 +92,24 @@ mod tests {
     fn check(line: &str) -> Vec<String> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         misunderstood(&words, &mut |path| match path.join(" ").as_str() {
-            "" => Some(Help::of(TOP)),
-            "tick" | "leases reclaim" => Some(Help::of(TICK)),
-            "leases" => Some(Help::of(LEASES)),
+            "" => Help::of(TOP),
+            "tick" | "leases reclaim" => Help::of(TICK),
+            "leases" => Help::of(LEASES),
             _ => None,
         })
     }
 
     #[test]
     fn options_are_read_with_their_values() {
-        let help = Help::of(TOP);
+        let help = Help::of(TOP).unwrap();
         assert!(help.has_commands);
         let names: Vec<_> = help.options.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         assert_eq!(
             names,
             [("--database-url", true), ("--help", false), ("--output", true), ("-h", false), ("-o", true)]
         );
-        assert!(!Help::of(TICK).has_commands);
+        assert!(!Help::of(TICK).unwrap().has_commands);
+        assert_eq!(Help::of(""), None);
     }
 
     #[test]

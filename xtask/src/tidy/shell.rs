@@ -60,7 +60,8 @@ pub(super) fn command_lines(fence: &Fence) -> Vec<(usize, String)> {
             None => found.push((number, part.unwrap_or(text).to_owned())),
         }
         continued = part.is_some();
-        here_document = text.split_once("<<").map(|(_, end)| {
+        // Three of them are a string on the same line.
+        here_document = text.split_once("<<").filter(|(_, end)| !end.starts_with('<')).map(|(_, end)| {
             let end = end.trim_start_matches('-').split_whitespace().next().unwrap_or_default();
             end.trim_matches(['\'', '"']).to_owned()
         });
@@ -140,14 +141,14 @@ mod tests {
 
     #[test]
     fn a_shell_block_is_all_commands_but_for_comments_and_here_documents() {
-        let text = "```sh\n# reaper no\nsqlite3 a.db <<'SQL'\nreaper no\nSQL\nA=b sudo ./target/debug/reaper plan \\\n  \
+        let text = "```sh\n# reaper no\nsqlite3 a.db <<'SQL'\nreaper no\nSQL\ncat <<<x\nA=b sudo ./target/debug/reaper plan \\\n  \
                     --output json | jq .\ncd x && cargo xtask ci; reaper run\n```\n";
         assert_eq!(
             lines(text),
             [
-                (6, "Program".to_owned(), "plan --output json".to_owned()),
-                (8, "Chore".to_owned(), "ci".to_owned()),
-                (8, "Program".to_owned(), "run".to_owned()),
+                (7, "Program".to_owned(), "plan --output json".to_owned()),
+                (9, "Chore".to_owned(), "ci".to_owned()),
+                (9, "Program".to_owned(), "run".to_owned()),
             ]
         );
     }
