@@ -29,11 +29,11 @@ pub(super) fn faults(run: &mut Run<'_>, markdown: &[(String, Markdown)]) -> Resu
         program.path = run.workspace.target.join(format!("debug/reaper{}", env::consts::EXE_SUFFIX));
     }
     for (file, Typed { line, what, words }) in used {
-        let (name, found) = match what {
-            What::Program => ("reaper", misunderstood(&words, &mut |path| program.help(path))),
-            What::Chore => ("cargo xtask", chore_faults(&words)),
+        let found = match what {
+            What::Program => misunderstood("reaper", &words, &mut |path| program.help(path)),
+            What::Chore => chore_faults(&words),
         };
-        faults.extend(found.iter().map(|fault| format!("{file}:{line}: `{name}` {fault}")));
+        faults.extend(found.iter().map(|fault| format!("{file}:{line}: {fault}")));
     }
     Ok(faults)
 }
@@ -41,7 +41,9 @@ pub(super) fn faults(run: &mut Run<'_>, markdown: &[(String, Markdown)]) -> Resu
 fn chore_faults(words: &[String]) -> Vec<String> {
     let known = |word: &str| word == "ci" || STEPS.iter().any(|step| step.name == word);
     match words.first() {
-        Some(word) if !word.starts_with(['-', '<']) && !known(word) => vec![format!("has no step `{word}`")],
+        Some(word) if !word.starts_with(['-', '<']) && !known(word) => {
+            vec![format!("`cargo xtask` has no step `{word}`")]
+        }
         _ => Vec::new(),
     }
 }
@@ -79,7 +81,7 @@ mod tests {
         for word in ["ci", "tidy", "--help", "<step>"] {
             assert_eq!(check(word), [""; 0]);
         }
-        assert_eq!(check("tidi"), ["has no step `tidi`"]);
+        assert_eq!(check("tidi"), ["`cargo xtask` has no step `tidi`"]);
         assert_eq!(chore_faults(&[]), [""; 0]);
     }
 }

@@ -18,9 +18,10 @@ impl Help {
         let has_commands = usage.contains("<COMMAND>") || usage.contains("[COMMAND]");
         let mut help = Self { options: BTreeMap::new(), has_commands };
         for line in text.lines() {
-            let trimmed = line.trim_start();
-            if line.starts_with(' ') && trimmed.starts_with('-') {
-                help.option(trimmed);
+            // A description stands further in; one may begin with a dash too.
+            let (indent, option) = (line.len() - line.trim_start().len(), line.trim_start());
+            if matches!(indent, 2 | 6) && option.starts_with('-') {
+                help.option(option);
             }
         }
         Some(help)
@@ -39,10 +40,14 @@ impl Help {
 
 /// What in the words after `program` is not to be found in its help. `ask` answers with the help of a command path,
 /// or nothing where there is no such command.
-pub(super) fn misunderstood(words: &[String], ask: &mut dyn FnMut(&[String]) -> Option<Help>) -> Vec<String> {
+pub(super) fn misunderstood(
+    program: &str,
+    words: &[String],
+    ask: &mut dyn FnMut(&[String]) -> Option<Help>,
+) -> Vec<String> {
     let mut faults = Vec::new();
     let mut path = Vec::new();
-    let Some(mut help) = ask(&path) else { return vec!["has no help".to_owned()] };
+    let Some(mut help) = ask(&path) else { return vec![format!("`{program}` has no help")] };
     let mut known = help.options.clone();
     let mut used = Vec::new();
     let mut words = words.iter().map(|word| word.trim_matches(['[', ']'])).take_while(|word| *word != "--");
@@ -56,13 +61,14 @@ pub(super) fn misunderstood(words: &[String], ask: &mut dyn FnMut(&[String]) -> 
         } else if help.has_commands && !is_placeholder(word) {
             path.push(word.to_owned());
             let Some(found) = ask(&path) else {
-                faults.push(format!("has no command `{}`", path.join(" ")));
+                faults.push(format!("`{program}` has no command `{}`", path.join(" ")));
                 return faults;
             };
             known.extend(found.options.clone());
             help = found;
         }
     }
+    path.insert(0, program.to_owned());
     let unknown = used.iter().filter(|name| !known.contains_key(*name));
     faults.extend(unknown.map(|name| format!("`{}` has no option `{name}`", path.join(" "))));
     faults
@@ -85,13 +91,13 @@ mod tests {
     const TOP: &str = "Finds jobs\n\nUsage: reaper [OPTIONS] <COMMAND>\n\nCommands:\n  tick  Ticks\n\nOptions:\n      \
                        --database-url <URL>  Where the jobs are [env: DATABASE_URL=]\n  -o, --output <FORMAT>     \
                        How, as --json does\n  -h, --help                Print help\n";
-    const TICK: &str = "Usage: reaper tick [OPTIONS]\n\nOptions:\n      --times <N>\n          How many\n      \
-                        --colour[=<WHEN>]\n  -h, --help\n          Print help\n";
+    const TICK: &str = "Usage: reaper tick [OPTIONS]\n\nOptions:\n      --times <N>\n          How many\n\n          \
+                        --time is none\n      --colour[=<WHEN>]\n  -h, --help\n          Print help\n";
     const LEASES: &str = "Usage: reaper leases [COMMAND]\n\nOptions:\n  -h, --help\n";
 
     fn check(line: &str) -> Vec<String> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        misunderstood(&words, &mut |path| match path.join(" ").as_str() {
+        misunderstood("reaper", &words, &mut |path| match path.join(" ").as_str() {
             "" => Help::of(TOP),
             "tick" | "leases reclaim" => Help::of(TICK),
             "leases" => Help::of(LEASES),
@@ -130,8 +136,11 @@ mod tests {
 
     #[test]
     fn what_it_does_not_know_is_named() {
-        assert_eq!(check("tock --times 2"), ["has no command `tock`"]);
-        assert_eq!(check("leases drop"), ["has no command `leases drop`"]);
-        assert_eq!(check("tick --time 2 -x"), ["`tick` has no option `--time`", "`tick` has no option `-x`"]);
+        assert_eq!(check("tock --times 2"), ["`reaper` has no command `tock`"]);
+        assert_eq!(check("leases drop"), ["`reaper` has no command `leases drop`"]);
+        assert_eq!(
+            check("tick --time 2 -x"),
+            ["`reaper tick` has no option `--time`", "`reaper tick` has no option `-x`"]
+        );
     }
 }
