@@ -90,7 +90,7 @@ mod tests {
         let (status, lines) = run("sleep 60 & echo $!");
         assert!(status.success());
         assert!(lines.last().unwrap().starts_with("note: "), "{lines:?}");
-        assert!(Command::new("kill").arg(&lines[0]).status().unwrap().success());
+        assert!(run(&format!("kill {}", lines[0])).0.success());
     }
 
     #[test]
