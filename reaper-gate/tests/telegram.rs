@@ -165,10 +165,16 @@ fn a_refused_connection_is_to_be_tried_again() {
 #[test]
 fn a_server_that_echoes_the_token_or_worse_gets_no_further() {
     let secret = TOKEN.split_once(':').unwrap().1;
-    let echo = format!("no bot {TOKEN}, no {secret}, \\u001b[2J\\nforged line {}", format!("{TOKEN}+").repeat(60));
-    let body = format!(r#"{{"ok":false,"error_code":404,"description":"{echo}"}}"#);
-    let error = told(says("404 Not Found", body), PATIENT).unwrap_err().to_string();
-    let expected = "refused: HTTP 404: no bot <token>, no <token>, \\u{1b}[2J\\nforged line <token>+<token>+";
-    assert!(error.starts_with(expected), "{error}");
-    assert!(error.chars().count() < 450 && error.ends_with('…'), "{error}");
+    // Wherever the text is cut, no part of a token is left.
+    for start in 0..5 {
+        let (before, many) = ("x".repeat(start * 9), format!("{TOKEN}+").repeat(60));
+        let echo = format!("no bot {TOKEN}, no {secret}, \\u001b[2J\\nforged line {before}{many}");
+        let body = format!(r#"{{"ok":false,"error_code":404,"description":"{echo}"}}"#);
+        let error = told(says("404 Not Found", body), PATIENT).unwrap_err().to_string();
+        let expected = format!(
+            "refused: HTTP 404: no bot <token>, no <token>, \\u{{1b}}[2J\\nforged line {before}<token>+<token>+"
+        );
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(error.chars().count() < 450 && error.ends_with('…'), "{error}");
+    }
 }
