@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use reaper_core::{JobSnapshot, Verdict, effect::Plain};
 
-use super::{Gate, fields, tail::Tail};
+use super::{Gate, fields};
 
 /// A gate's command.
 ///
@@ -153,58 +153,9 @@ impl Gate for CommandGate {
             ));
         };
         match fields::fields(gate, job) {
-            Ok(fields) => run(command, &fields).verdict(command),
+            Ok(fields) => run(command, &fields),
             Err(problem) => Verdict::Undecided(problem),
         }
-    }
-}
-
-/// How a command ended.
-#[derive(Debug)]
-pub(super) enum How {
-    /// With this exit code.
-    Exited(i32),
-    /// By this signal.
-    Signalled(i32),
-    /// It took too long and was stopped.
-    OverTime,
-    /// It took too long, and is still there after it was killed.
-    Stuck,
-    /// It was not started, or its end was not seen, for this reason.
-    Failed(String),
-}
-
-/// A command's end, and the end of its output.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) how: How,
-    pub(super) tail: Tail,
-}
-
-impl Ended {
-    /// A command that never printed anything.
-    pub(super) fn failed(why: String) -> Self {
-        Self { how: How::Failed(why), tail: Tail::default() }
-    }
-
-    fn verdict(&self, command: &GateCommand) -> Verdict {
-        let last_line = self.tail.last_line();
-        let limit = command.limit;
-        let what = match &self.how {
-            How::Exited(0) => return Verdict::Green,
-            How::Exited(1) => {
-                return Verdict::Red(last_line.unwrap_or_else(|| "exit 1, and no word about why".to_owned()));
-            }
-            How::Exited(code) => format!("exit {code}, which is neither green (0) nor red (1)"),
-            How::Signalled(signal) => format!("killed by signal {signal}"),
-            How::OverTime => format!("took longer than {limit:?} and was stopped"),
-            How::Stuck => format!("took longer than {limit:?}, was killed and has not ended yet"),
-            How::Failed(why) => why.clone(),
-        };
-        Verdict::Undecided(match last_line {
-            Some(line) => format!("{what}: {line}"),
-            None => what,
-        })
     }
 }
 
@@ -213,8 +164,8 @@ use super::group::run;
 
 /// Without process groups there is no time limit that holds for all that a gate starts.
 #[cfg(not(all(unix, not(target_os = "openbsd"))))]
-fn run(_: &GateCommand, _: &[fields::Variable]) -> Ended {
-    Ended::failed("commands as gates are not supported on this platform".to_owned())
+fn run(_: &GateCommand, _: &[fields::Variable]) -> Verdict {
+    Verdict::Undecided("commands as gates are not supported on this platform".to_owned())
 }
 
 /// How many characters of a name stand in a message.

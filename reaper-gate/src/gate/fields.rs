@@ -2,10 +2,6 @@
 
 use reaper_core::JobSnapshot;
 
-/// The prefix that is Reaper's own. Of the environment that a gate inherits, every variable with it is taken out
-/// first, so that a gate sees the job's fields alone and none of the reaper's own settings.
-pub(super) const PREFIX: &str = "REAPER_";
-
 /// The variables in which a gate's command finds the job's fields.
 ///
 /// A field that the job does not have is not set at all; an empty one is set and empty. Values are passed on as they

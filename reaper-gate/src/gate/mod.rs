@@ -9,7 +9,6 @@ mod fields;
 mod fixed;
 #[cfg(all(unix, not(target_os = "openbsd")))]
 mod group;
-mod tail;
 
 pub use command::{CommandGate, GateCommand, GateConfigError};
 pub use fields::FIELDS;

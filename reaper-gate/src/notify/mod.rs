@@ -1,16 +1,34 @@
 //! Telling somebody.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use reaper_core::Alert;
 
+mod broadcast;
+mod log;
+#[cfg(feature = "telegram")]
+pub mod telegram;
+
+pub use broadcast::Broadcast;
+pub use log::LogNotify;
+#[cfg(feature = "telegram")]
+pub use telegram::Telegram;
+
 /// Why a notification was not accepted.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotifyError {
     /// It may be accepted later.
     #[error("not delivered: {0}")]
     Again(String),
+    /// It may be accepted later, and the receiver does not want to be asked before this wait is over.
+    #[error("not delivered, to be tried again in {wait:?}: {problem}")]
+    Later {
+        /// How long to wait.
+        wait: Duration,
+        /// What the receiver says.
+        problem: String,
+    },
     /// It never will be.
     #[error("refused: {0}")]
     Refused(String),

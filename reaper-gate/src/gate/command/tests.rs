@@ -35,31 +35,10 @@ pub(crate) fn job() -> JobSnapshot {
     }
 }
 
-fn asked(command: GateCommand) -> Verdict {
-    let gate = CommandGate::new([("tests".to_owned(), command)]).unwrap();
-    gate.ask("tests", &job())
-}
-
 fn undecided(verdict: &Verdict) -> &str {
     match verdict {
         Verdict::Undecided(why) => why,
         Verdict::Green | Verdict::Red(_) => panic!("{verdict:?}"),
-    }
-}
-
-#[test]
-fn each_end_that_is_no_verdict_says_what_it_was() {
-    let command = GateCommand::new(["true"]);
-    for (how, expected) in [
-        (How::OverTime, "took longer than 300s and was stopped"),
-        (How::Stuck, "took longer than 300s, was killed and has not ended yet"),
-        (How::Failed("its end was not seen".into()), "its end was not seen"),
-        (How::Signalled(9), "killed by signal 9"),
-    ] {
-        let mut ended = Ended { how, tail: Tail::default() };
-        assert_eq!(undecided(&ended.verdict(&command)), expected);
-        ended.tail.push(b"last words");
-        assert_eq!(undecided(&ended.verdict(&command)), format!("{expected}: last words"));
     }
 }
 
@@ -116,6 +95,11 @@ mod running {
     use tempfile::TempDir;
 
     use super::*;
+
+    fn asked(command: GateCommand) -> Verdict {
+        let gate = CommandGate::new([("tests".to_owned(), command)]).unwrap();
+        gate.ask("tests", &job())
+    }
 
     /// A script in a folder of its own, which is also its working directory.
     fn script(text: &str) -> (TempDir, GateCommand) {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use reaper_core::effect::Plain;
+use reaper_core::{Verdict, effect::Plain};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
@@ -18,11 +18,21 @@ use rustix::{
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
 };
 
-use super::{
-    command::{Ended, GateCommand, How, SHOWN},
-    fields::{PREFIX, Variable},
+use self::{
+    ended::{Ended, How},
     tail::Tail,
 };
+use super::{
+    command::{GateCommand, SHOWN},
+    fields::Variable,
+};
+
+mod ended;
+mod tail;
+
+/// The prefix that is Reaper's own. Every variable with it is taken out of the environment that a gate inherits, so
+/// that it sees the job's fields alone and none of the reaper's own settings.
+const PREFIX: &str = "REAPER_";
 
 /// How long a killed process may take to go. Only one that waits inside the kernel needs longer.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
@@ -31,8 +41,12 @@ const KILLED_WITHIN: Duration = Duration::from_secs(5);
 /// group may write for ever.
 const READ_AFTER_END: usize = 1 << 20;
 
-/// Runs a gate's command to its end, or until its time is up.
-pub(super) fn run(command: &GateCommand, fields: &[Variable]) -> Ended {
+/// Runs a gate's command to its end, or until its time is up, and says what that means.
+pub(super) fn run(command: &GateCommand, fields: &[Variable]) -> Verdict {
+    run_to_end(command, fields).verdict(command)
+}
+
+fn run_to_end(command: &GateCommand, fields: &[Variable]) -> Ended {
     // The threads come first: what cannot be watched is not started.
     let output = match Output::new() {
         Ok(output) => output,
