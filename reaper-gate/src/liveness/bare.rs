@@ -46,7 +46,8 @@ pub(super) const fn dead(finding: Finding) -> Sighting {
     Sighting::new(Liveness::Dead(Certainty::Unverified), finding)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

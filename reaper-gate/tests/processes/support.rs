@@ -1,7 +1,7 @@
 //! Real processes for the tests, ended when a test is over whatever becomes of it.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     os::fd::OwnedFd,
     process::{Child, ChildStdout, Command, Stdio},
 };
@@ -90,6 +90,10 @@ impl Started {
     pub(crate) fn kill(&mut self) {
         self.held.signal(Signal::KILL);
         self.reap();
+    }
+
+    pub(crate) fn tell(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     pub(crate) fn close_stdin(&mut self) {
