@@ -14,6 +14,7 @@ pub(super) enum Folder {}
 pub(super) enum Seen {}
 
 /// How a removal ended.
+#[expect(dead_code, reason = "nothing is removed here")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Removal {
     /// It is removed.

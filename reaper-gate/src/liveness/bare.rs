@@ -1,6 +1,8 @@
 //! What a bare pid can tell: whether some process has that number now.
 
-use reaper_core::{Certainty, Finding, Liveness, Sighting};
+#[cfg(unix)]
+use reaper_core::Certainty;
+use reaper_core::{Finding, Liveness, Sighting};
 
 /// Looks at a pid that is not 0.
 #[cfg(unix)]

@@ -3,18 +3,15 @@
 use std::process::Command;
 
 use crate::support::{
-    Held, Started, again, attempt, dead, identity, is_again, leftovers, probe, running, session, sleeper,
-    wait_until,
+    Held, Started, again, as_nobody, attempt, dead, identity, is_again, leftovers, probe, raw_pid, running,
+    session, sleeper, wait_until,
 };
 use reaper_core::{Certainty, Finding, Liveness, ProcessIdentity, Sighting};
 use reaper_gate::{
     Probe,
     liveness::{IdentifyError, LocalProbe},
 };
-use rustix::{
-    process::{Gid, Signal, Uid, geteuid, test_kill_process},
-    thread::{set_thread_res_gid, set_thread_res_uid},
-};
+use rustix::process::{Signal, geteuid, test_kill_process};
 
 fn alive_pid() -> Sighting {
     Sighting::new(Liveness::Alive(Certainty::Unverified), Finding::PidExists)
@@ -44,7 +41,7 @@ fn a_zombie_is_dead() {
     let identity = identity(&child.held);
     child.held.signal(Signal::KILL);
     child.held.wait();
-    assert!(test_kill_process(rustix_pid(identity.pid)).is_ok(), "a zombie still answers to kill");
+    assert!(test_kill_process(raw_pid(identity.pid)).is_ok(), "a zombie still answers to kill");
     assert_eq!(probe.probe(&identity), dead(Finding::Ended));
     assert_eq!(probe.probe_pid(identity.pid), dead_pid(Finding::Ended));
     assert_eq!(probe.identify(identity.pid), Err(IdentifyError::Gone));
@@ -202,7 +199,7 @@ fn another_users_process_is_alive_and_then_dead() {
     // On Linux only this thread becomes somebody else.
     let (alive, bare, answer) = as_nobody(|| {
         let probe = probe();
-        (probe.probe(&identity), probe.probe_pid(pid), test_kill_process(rustix_pid(pid)))
+        (probe.probe(&identity), probe.probe_pid(pid), test_kill_process(raw_pid(pid)))
     });
     assert_eq!(answer, Err(rustix::io::Errno::PERM), "kill is not allowed");
     assert_eq!((alive, bare), (running(), alive_pid()));
@@ -297,20 +294,6 @@ fn the_default_name_is_the_same_every_time() {
     assert_eq!(one.probe(&other.identify_self().unwrap()), running());
 }
 
-/// Runs something on a thread that has no rights.
-fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            rustix::thread::set_thread_groups(&[]).unwrap();
-            let (group, user) = (Gid::from_raw(65534), Uid::from_raw(65534));
-            set_thread_res_gid(group, group, group).unwrap();
-            set_thread_res_uid(user, user, user).unwrap();
-            work()
-        });
-        thread.join().unwrap()
-    })
-}
-
 /// Starts a Python program; `None`, said loudly, where there is no Python.
 fn python(program: &str) -> Option<Started> {
     if Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {
@@ -318,8 +301,4 @@ fn python(program: &str) -> Option<Started> {
     }
     eprintln!("SKIPPED: there is no python3");
     None
-}
-
-fn rustix_pid(pid: u32) -> rustix::process::Pid {
-    rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
 }

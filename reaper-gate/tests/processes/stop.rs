@@ -2,13 +2,15 @@
 
 use std::{fs::File, io::Write, process::Command, time::Duration};
 
-use crate::support::{Held, Started, again, attempt, identity, is_again, probe, session, sleeper, wait_until};
+use crate::support::{
+    Held, Started, again, as_nobody, attempt, identity, is_again, probe, session, sleeper, wait_until,
+};
 use reaper_core::{Attempt, ProcessIdentity};
 use reaper_gate::{
     Probe, Stop,
     liveness::{LocalStop, Stopped},
 };
-use rustix::process::{Signal, getpgrp};
+use rustix::process::{Signal, geteuid, getpgrp};
 
 /// Longer than what obeys needs, even on a busy machine. Nothing waits for it that obeys.
 const PATIENT: Duration = Duration::from_secs(20);
@@ -192,6 +194,26 @@ fn what_may_not_be_signalled_is_still_there_when_the_rest_is_stopped() {
     leader.kill();
     assert_eq!(stop(&executor, SHORT), Stopped::StillThere);
     assert!(ours.has_ended() && !other.has_ended());
+}
+
+#[test]
+fn what_we_may_not_signal_is_still_there() {
+    if !geteuid().is_root() {
+        eprintln!("SKIPPED what_we_may_not_signal_is_still_there: only root can become somebody else");
+        return;
+    }
+    let child = sleeper();
+    let executor = identity(&child.held);
+    assert_eq!(as_nobody(|| stop(&executor, PATIENT)), Stopped::StillThere, "and at once");
+    assert!(!child.held.has_ended());
+}
+
+#[test]
+fn without_a_grace_it_is_killed_at_once() {
+    let mut leader = session(&attempt(), "trap '' TERM; echo ready; while :; do read _; done");
+    assert_eq!(leader.line(), "ready");
+    assert_eq!(stop(&identity(&leader.held), Duration::ZERO), Stopped::Killed);
+    assert!(leader.held.has_ended());
 }
 
 #[test]

@@ -10,7 +10,8 @@ use reaper_core::{Attempt, Certainty, Finding, Liveness, ProcessIdentity, Sighti
 use reaper_gate::liveness::LocalProbe;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{Gid, Pid, PidfdFlags, Signal, Uid, pidfd_open, pidfd_send_signal},
+    thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
 };
 
 /// How long a condition is waited for.
@@ -25,8 +26,7 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn open(pid: u32) -> Self {
-        let raw = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-        Self { pid, fd: pidfd_open(raw, PidfdFlags::empty()).unwrap() }
+        Self { pid, fd: pidfd_open(raw_pid(pid), PidfdFlags::empty()).unwrap() }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -141,6 +141,24 @@ pub(crate) fn dead(finding: Finding) -> Sighting {
 
 pub(crate) fn leftovers(count: u32) -> Sighting {
     Sighting::new(Liveness::Leftovers, Finding::SessionLives(count))
+}
+
+/// Runs something on a thread that has no rights.
+pub(crate) fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            set_thread_groups(&[]).unwrap();
+            let (group, user) = (Gid::from_raw(65534), Uid::from_raw(65534));
+            set_thread_res_gid(group, group, group).unwrap();
+            set_thread_res_uid(user, user, user).unwrap();
+            work()
+        });
+        thread.join().unwrap()
+    })
+}
+
+pub(crate) fn raw_pid(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
 }
 
 /// Runs one test of this file again behind another program, for instance in a namespace of its own. Says whether it
