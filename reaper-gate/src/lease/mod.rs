@@ -1,8 +1,18 @@
 //! Lease files of a merge gate: one JSON file per repository while it merges.
 
+mod content;
+mod dir;
+#[cfg(not(unix))]
+#[path = "elsewhere.rs"]
+mod folder;
+#[cfg(unix)]
+mod folder;
+
 use std::{fmt::Debug, path::PathBuf};
 
 use reaper_core::{Sighting, Timestamp};
+
+pub use self::dir::{LEASE_SUFFIX, LeaseDir};
 
 /// What is said of a lease file.
 #[derive(Clone, Debug, PartialEq, Eq)]

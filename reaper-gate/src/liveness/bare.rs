@@ -1,6 +1,8 @@
 //! What a bare pid can tell: whether some process has that number now.
 
-use reaper_core::{Certainty, Finding, Liveness, Sighting};
+#[cfg(unix)]
+use reaper_core::Certainty;
+use reaper_core::{Finding, Liveness, Sighting};
 
 /// Looks at a pid that is not 0.
 #[cfg(unix)]
@@ -46,7 +48,8 @@ pub(super) const fn dead(finding: Finding) -> Sighting {
     Sighting::new(Liveness::Dead(Certainty::Unverified), finding)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -13,12 +13,16 @@ mod sys;
 mod sys;
 
 mod local;
+mod stop;
 
 use std::{fmt::Debug, time::Duration};
 
 use reaper_core::{Attempt, ProcessIdentity, Sighting};
 
-pub use self::local::{HostError, IdentifyError, LocalProbe, LocalProbeBuilder};
+pub use self::{
+    local::{HostError, IdentifyError, LocalProbe, LocalProbeBuilder},
+    stop::{ATTEMPT_VARIABLE, LocalStop},
+};
 
 /// Looks at processes.
 ///

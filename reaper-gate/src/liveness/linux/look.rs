@@ -189,3 +189,6 @@ impl Here {
 fn unreadable(why: String) -> Finding {
     Finding::Unreadable(why)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,11 @@
 
 mod here;
 mod look;
+mod patience;
 mod pidfd;
 mod session;
 mod stat;
+mod stop;
 mod table;
 
 pub(super) use here::{Here, host_name};
