@@ -1,15 +1,18 @@
 //! When many attempts look dead at once by evidence that can be mistaken, none of them is believed dead.
 //!
 //! A wrong PID namespace, a restored database or a woken laptop makes a whole fleet look dead in one pass. A
-//! kind of unverified evidence trips when **more than** a share of the attempts that are followed by it, and
-//! **at least** a number of them, look dead. While it is open nothing is claimed on that evidence; it lets
-//! claims through once the state has persisted for the hold time, or at a human's word, and closes when the
-//! share falls. Verified deaths and recorded exits are never held.
+//! kind of unverified evidence trips **if and only if** more than a share of the attempts that are followed by
+//! it, and at least a number of them, look dead. While it is open nothing is claimed on that evidence; it lets
+//! claims through once the state has persisted for the hold time, or at a human's word, and closes when a tick
+//! sees that the state has passed. Verified deaths and recorded exits are never held.
 
 use alloc::collections::BTreeMap;
 use core::{fmt, time::Duration};
 
-use crate::{Clock, Timestamp, policy::PolicyError};
+use crate::{Clock, PassKind, Timestamp, policy::PolicyError};
+
+#[cfg(test)]
+mod tests;
 
 /// A kind of evidence that can be mistaken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +77,14 @@ impl BreakerPolicy {
         Ok(())
     }
 
+    /// How many followed attempts are enough for `dead` dead ones not to trip: more need not be counted. At a
+    /// share of 0 none are.
+    #[must_use]
+    pub fn enough(&self, dead: u64) -> u64 {
+        let enough = u128::from(dead).saturating_mul(100).div_ceil(u128::from(self.percent.max(1)));
+        u64::try_from(enough).unwrap_or(u64::MAX)
+    }
+
     fn trips(&self, tally: Tally) -> bool {
         let dead = u128::from(tally.dead).saturating_mul(100);
         let share = u128::from(tally.followed).saturating_mul(u128::from(self.percent));
@@ -87,7 +98,7 @@ impl BreakerPolicy {
 pub struct Tally {
     /// Followed in this pass.
     pub followed: u64,
-    /// Dead in this pass, whatever their streak.
+    /// Dead in this pass, whatever their streak. Of age: due by it.
     pub dead: u64,
 }
 
@@ -103,28 +114,52 @@ pub struct Open {
     pub released: bool,
 }
 
+/// How long a state may go unseen and still be taken to have persisted: ticks may be as far apart as that.
+pub const UNSEEN: Duration = Duration::from_secs(3600);
+
 /// The breaker of every kind of evidence: those that are not in it are closed. It is stored, so that every
 /// reaper and every `tick` of one database knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Breaker {
     /// The kinds that are open.
     pub open: BTreeMap<EvidenceKind, Open>,
+    /// When a pass judged last and left something open; `None` while all are closed, so that a healthy fleet
+    /// costs no write.
+    pub judged_at: Option<Timestamp>,
 }
 
 impl Breaker {
-    /// Takes a pass's tallies in. Kinds that were not tallied (nothing of them was looked at) stay as they are.
-    pub fn judge(&mut self, tallies: &BTreeMap<EvidenceKind, Tally>, now: Timestamp, policy: &BreakerPolicy) {
-        for (kind, tally) in tallies {
-            if policy.trips(*tally) {
-                self.open.entry(*kind).and_modify(|open| open.tally = *tally).or_insert(Open {
-                    since: now,
-                    tally: *tally,
-                    released: false,
-                });
-            } else {
-                self.open.remove(kind);
+    /// Takes a pass's tallies in. A kind that is missing among them had nothing to be followed.
+    ///
+    /// A tick looks at everything, and so it opens and closes. A wake looks at a part: all that it can tell is
+    /// that too many are due by age, of all that run. A state that nobody has seen for longer than [`UNSEEN`] is
+    /// not known to have persisted: it begins anew, and only a human's word outlives that.
+    pub fn judge(
+        &mut self,
+        pass: PassKind,
+        tallies: &BTreeMap<EvidenceKind, Tally>,
+        clock: &Clock,
+        policy: &BreakerPolicy,
+    ) {
+        let persisted = self.judged_at.is_some_and(|at| clock.age(at) <= UNSEEN);
+        for kind in EvidenceKind::ALL {
+            let tally = tallies.get(&kind).copied().unwrap_or_default();
+            match (pass, policy.trips(tally)) {
+                (PassKind::Wake, _) if kind != EvidenceKind::Age => {}
+                (PassKind::Tick | PassKind::Wake, true) => self.trip(kind, tally, persisted, clock.now),
+                (PassKind::Tick, false) => drop(self.open.remove(&kind)),
+                (PassKind::Wake, false) => {}
             }
+        }
+        self.judged_at = (!self.open.is_empty()).then_some(clock.now);
+    }
+
+    fn trip(&mut self, kind: EvidenceKind, tally: Tally, persisted: bool, now: Timestamp) {
+        let open = self.open.entry(kind).or_insert(Open { since: now, tally, released: false });
+        open.tally = tally;
+        if !persisted {
+            open.since = now;
         }
     }
 
@@ -141,7 +176,8 @@ impl Breaker {
         held.filter_map(|(_, open)| clock.when(open.since, policy.hold)).min()
     }
 
-    /// A human's word that what looks dead is dead, until the state passes. Answers whether anything was held.
+    /// A human's word that what looks dead is dead, until the state passes. Answers whether it changed
+    /// anything: something was open and not yet released.
     pub fn release(&mut self) -> bool {
         let mut changed = false;
         for open in self.open.values_mut().filter(|open| !open.released) {

@@ -96,17 +96,23 @@ impl FromStr for ProcessIdentity {
         }
         let known = |part: &str, problem| match part {
             "-" => Ok(None),
-            digits => digits.parse().map(Some).map_err(|_| fail(problem)),
+            digits => number(digits).map(Some).ok_or_else(|| fail(problem)),
         };
         Ok(Self {
             host: host.to_owned(),
             boot: boot.to_owned(),
             pid_namespace: known(namespace, "the namespace is no number")?,
-            pid: pid.parse().map_err(|_| fail("the pid is no number"))?,
+            pid: number(pid).ok_or_else(|| fail("the pid is no number"))?,
             start_time: known(start, "the start time is no number")?,
             inode: known(inode, "the inode is no number")?,
         })
     }
+}
+
+/// A number as it is printed, and in no other form: stores compare identities as texts.
+fn number<N: FromStr>(part: &str) -> Option<N> {
+    let printed = part == "0" || !part.starts_with(['0', '+']);
+    part.parse().ok().filter(|_| printed)
 }
 
 impl From<ProcessIdentity> for String {

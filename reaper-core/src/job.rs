@@ -1,7 +1,7 @@
 //! A job as the reaper sees it: who it is, which attempt is under way, what is recorded about it.
 
-use alloc::string::String;
-use core::{fmt, num::ParseIntError, str::FromStr};
+use alloc::string::{String, ToString};
+use core::{fmt, str::FromStr};
 
 use crate::{ProcessIdentity, Timestamp};
 
@@ -39,13 +39,14 @@ impl From<&str> for Key {
     }
 }
 
-/// Reads an integer where the text is one, and a text key otherwise.
+/// Reads an integer where the text is one as it is printed, and a text key otherwise: `007` and `+7` are texts,
+/// so that every key is read back from what it prints.
 impl FromStr for Key {
     type Err = core::convert::Infallible;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let int: Result<i64, ParseIntError> = s.parse();
-        Ok(int.map_or_else(|_| s.into(), Self::Int))
+        let int = s.parse().ok().filter(|n: &i64| n.to_string() == s);
+        Ok(int.map_or_else(|| s.into(), Self::Int))
     }
 }
 
@@ -269,7 +270,8 @@ pub struct JobSnapshot {
     /// The executor's bare pid. One inherited from the attempt before reads as none.
     pub pid: Option<u32>,
     /// When the attempt began: `started_at`, or the instant at which the store first saw it running where
-    /// that is missing or lies later. A store gives one for every running job.
+    /// that is missing or lies later. A store gives one for every running job: without it neither the ceiling
+    /// nor the start time-out can be reached.
     pub started_at: Option<Timestamp>,
     /// The recorded exit.
     pub exit: Option<Exit>,

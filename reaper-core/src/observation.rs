@@ -4,6 +4,9 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use crate::{Attempt, Liveness, Sighting};
 
+#[cfg(test)]
+mod tests;
+
 /// What a quality gate says about a task that wants to leave its stage.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -55,6 +58,7 @@ impl Observation {
 /// What started a pass. Only ticks raise streaks: two unrelated deaths a millisecond apart, each of which
 /// wakes the loop, are not two ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum PassKind {
     /// The interval.
     Tick,
@@ -90,24 +94,26 @@ impl Observations {
     }
 
     /// Takes down what was seen of an attempt's executor, and answers with its streak, this pass included.
-    /// Looking twice in one tick counts once.
+    /// Looking twice in one tick counts once. A wake raises nothing, and finds no streak that the latest tick
+    /// did not raise.
     pub fn see(&mut self, kind: PassKind, attempt: &Attempt, executor: Liveness) -> u32 {
         if !matches!(executor, Liveness::Dead(_)) {
             self.streaks.remove(attempt);
             return 0;
         }
+        let raised = |streak: &Streak| streak.raised_in == self.tick;
         match (self.streaks.get_mut(attempt), kind) {
-            (Some(streak), PassKind::Tick) if streak.raised_in != self.tick => {
+            (Some(streak), _) if raised(streak) => streak.ticks,
+            (Some(streak), PassKind::Tick) => {
                 streak.ticks = streak.ticks.saturating_add(1);
                 streak.raised_in = self.tick;
                 streak.ticks
             }
-            (Some(streak), PassKind::Tick | PassKind::Wake) => streak.ticks,
             (None, PassKind::Tick) => {
                 self.streaks.insert(attempt.clone(), Streak { ticks: 1, raised_in: self.tick });
                 1
             }
-            (None, PassKind::Wake) => 0,
+            (Some(_) | None, PassKind::Wake) => 0,
         }
     }
 

@@ -62,6 +62,9 @@ pub enum PipelineError {
         /// What is to follow it.
         to: String,
     },
+    /// An agent is given twice.
+    #[error("agent `{0}` is defined twice")]
+    DuplicateAgent(String),
     /// An agent leaves no stage.
     #[error("agent `{0}` has no candidate stage")]
     NoCandidates(String),
@@ -69,8 +72,8 @@ pub enum PipelineError {
 
 /// Stages in their order and the stages that each agent's jobs leave.
 ///
-/// **Invariant:** names are unique, every name that is used is defined, and every stage is followed by a later
-/// one, so that a task can only go forward.
+/// **Invariant:** names are unique, every stage that is named is defined, and every stage is followed by a later
+/// one, so that a task can only go forward. The agent of a next job need not leave a stage itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pipeline {
     stages: Vec<Stage>,
@@ -116,6 +119,9 @@ impl Pipeline {
                     })
                 })
                 .collect::<Result<Vec<_>, _>>()?;
+            if candidates.contains_key(&agent) {
+                return Err(PipelineError::DuplicateAgent(agent));
+            }
             candidates.insert(agent, positions);
         }
         Ok(Self { stages, candidates })

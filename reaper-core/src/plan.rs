@@ -3,10 +3,14 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use crate::{
-    Action, Breaker, Certainty, Clock, Decision, JobSnapshot, Liveness, Observation, Rule, Timestamp,
+    Action, Breaker, Certainty, Clock, Decision, Finding, JobSnapshot, Liveness, Observation, PassKind, Reason,
+    Rule, Status, Timestamp,
     breaker::{BreakerPolicy, EvidenceKind, Tally},
     job::BadRow,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// A job with what was seen of it and what was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,15 +52,34 @@ impl Planned {
     /// The kind of unverified evidence by which the executor is followed.
     const fn executor_evidence(&self) -> Option<EvidenceKind> {
         match self.seen.executor.liveness {
-            Liveness::Alive(Certainty::Unverified) | Liveness::Dead(Certainty::Unverified) => {
-                Some(if self.job.pid.is_some() { EvidenceKind::BarePid } else { EvidenceKind::Beat })
-            }
+            Liveness::Alive(Certainty::Unverified) | Liveness::Dead(Certainty::Unverified) => {}
             Liveness::Alive(Certainty::Verified)
             | Liveness::Dead(Certainty::Verified)
             | Liveness::Leftovers
             | Liveness::Elsewhere
-            | Liveness::Unknown => None,
+            | Liveness::Unknown => return None,
         }
+        Some(match self.seen.executor.finding {
+            Finding::Running
+            | Finding::PidExists
+            | Finding::NoSuchProcess
+            | Finding::Ended
+            | Finding::Recycled
+            | Finding::Rebooted
+            | Finding::SessionLives(_) => EvidenceKind::BarePid,
+            // No process was to be seen from here, and yet there is a verdict: a beat gave it.
+            Finding::NothingRecorded
+            | Finding::OtherHost
+            | Finding::OtherNamespace
+            | Finding::PidNotTrusted
+            | Finding::Unreadable(_)
+            | Finding::Unsupported => EvidenceKind::Beat,
+        })
+    }
+
+    /// Whether the executor is what the job waits for: after an exit its death is as it should be.
+    const fn awaits_executor(&self) -> bool {
+        matches!(self.job.status, Status::Running) && self.job.exit.is_none()
     }
 }
 
@@ -72,7 +95,7 @@ pub struct Counts {
     pub kept: u64,
     /// Claims that are held by the breaker.
     pub held: u64,
-    /// Actions beyond the budget, left to the next pass.
+    /// Entries beyond the budget, left to the next pass.
     pub deferred: u64,
 }
 
@@ -100,8 +123,12 @@ pub struct Plan {
 }
 
 /// Collects a plan.
+///
+/// **Invariant:** it holds at most one budget of each kind of entry, and of doubtful claims one for each kind of
+/// evidence, however many rows are added.
 #[derive(Debug)]
 pub struct Planner {
+    pass: PassKind,
     budget: usize,
     plan: Plan,
     /// Claims on evidence that can be mistaken, until it is known whether it is believed.
@@ -109,10 +136,10 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// A plan of at most `budget` actions.
+    /// A plan for a pass, of at most `budget` claims, as many gates, and as many rows for people.
     #[must_use]
-    pub fn new(budget: usize) -> Self {
-        Self { budget, plan: Plan::default(), doubtful: BTreeMap::new() }
+    pub fn new(pass: PassKind, budget: usize) -> Self {
+        Self { pass, budget, plan: Plan::default(), doubtful: BTreeMap::new() }
     }
 
     /// Adds a row that does not parse.
@@ -152,7 +179,8 @@ impl Planner {
         }
     }
 
-    /// Gives the number of running rows, counted up to twice the due ones: what ages are compared with.
+    /// Gives the number of running rows, which ages are compared with. Counted as far as
+    /// [`BreakerPolicy::enough`] of [`Planner::due_by_age`] (by default up to twice the due ones) will do.
     pub fn set_running(&mut self, running: u64) {
         if let Some(tally) = self.plan.tallies.get_mut(&EvidenceKind::Age) {
             tally.followed = running;
@@ -168,8 +196,7 @@ impl Planner {
     /// Closes the plan: claims on evidence that the breaker holds are counted as held, the rest is claimed.
     #[must_use]
     pub fn finish(mut self, breaker: &mut Breaker, clock: &Clock, policy: &BreakerPolicy) -> Plan {
-        // A kind by which nothing was followed in this pass says nothing about its state, unless it was due.
-        breaker.judge(&self.plan.tallies, clock.now, policy);
+        breaker.judge(self.pass, &self.plan.tallies, clock, policy);
         for (kind, (claims, beyond)) in core::mem::take(&mut self.doubtful) {
             let counts = &mut self.plan.counts;
             if breaker.holds(kind, clock, policy) {
@@ -187,14 +214,16 @@ impl Planner {
     }
 
     fn tally(&mut self, planned: &Planned) {
-        if let Some(kind) = planned.executor_evidence() {
+        if let Some(kind) = planned.executor_evidence().filter(|_| planned.awaits_executor()) {
             let tally = self.plan.tallies.entry(kind).or_default();
             tally.followed = tally.followed.saturating_add(1);
             if matches!(planned.seen.executor.liveness, Liveness::Dead(_)) {
                 tally.dead = tally.dead.saturating_add(1);
             }
         }
-        if planned.evidence() == Some(EvidenceKind::Age) {
+        // What waits for a person is due for as long as that takes, and nothing would be claimed of it.
+        let waits_for_a_person = planned.decision.reason == Reason::Held;
+        if planned.evidence() == Some(EvidenceKind::Age) && !waits_for_a_person {
             let tally = self.plan.tallies.entry(EvidenceKind::Age).or_default();
             tally.dead = tally.dead.saturating_add(1);
             tally.followed = tally.followed.max(tally.dead);

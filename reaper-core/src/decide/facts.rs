@@ -3,9 +3,7 @@
 use core::time::Duration;
 
 use super::Figures;
-use crate::{
-    Certainty, Clock, JobSnapshot, Liveness, Observation, OnOverrun, Policy, Status, Timestamp, job::Attach,
-};
+use crate::{Certainty, Clock, JobSnapshot, Liveness, Observation, OnOverrun, Policy, Status, job::Attach};
 
 /// Where the job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,7 +116,7 @@ impl Facts {
                 Status::Done | Status::Failed => State::Settled,
             },
             exit: exit(job, monitor, clock, policy),
-            age: age(job, executor, clock, policy),
+            age: age(job, monitor, executor, clock, policy),
             monitor,
             executor,
         }
@@ -129,7 +127,9 @@ fn exit(job: &JobSnapshot, monitor: Monitor, clock: &Clock, policy: &Policy) -> 
     let Some(exit) = &job.exit else {
         return ExitFact::No;
     };
-    let young = clock.age(exit.at) < policy.limits_for(&job.agent).finalize_grace;
+    // Beside running jobs only late finishes are waited for: nothing else of a settled or queued job is acted on.
+    let waits = job.status == Status::Running || job.is_late_finish();
+    let young = waits && clock.age(exit.at) < policy.limits_for(&job.agent).finalize_grace;
     match (young, monitor) {
         (true, Monitor::NotGone) => ExitFact::Fresh,
         (true, Monitor::Gone) | (false, _) if exit.is_success() => ExitFact::Zero,
@@ -154,15 +154,15 @@ fn executor(job: &JobSnapshot, seen: &Observation, policy: &Policy) -> Executor 
     }
 }
 
-fn age(job: &JobSnapshot, executor: Executor, clock: &Clock, policy: &Policy) -> Age {
+fn age(job: &JobSnapshot, monitor: Monitor, executor: Executor, clock: &Clock, policy: &Policy) -> Age {
     let Some(age) = job.started_at.map(|since| clock.age(since)) else {
         return Age::Within;
     };
     let limits = policy.limits_for(&job.agent);
-    // Under `hold` an overrun waits for a person, whoever sees it. A dead executor is no overrun: its death is
-    // settled as if there were no ceiling, or it would be held for ever.
-    let dead = matches!(executor, Executor::Gone(_) | Executor::Dead(_));
-    let ceiling = if policy.on_overrun == OnOverrun::Hold && dead { Duration::MAX } else { limits.max_running };
+    // Under `hold` an overrun waits for a person, whoever sees it. Where nothing runs any more there is no
+    // overrun: the death is settled as if there were no ceiling, or it would be held for ever.
+    let exempt = policy.on_overrun == OnOverrun::Hold && nothing_runs(monitor, executor);
+    let ceiling = if exempt { Duration::MAX } else { limits.max_running };
     if age >= ceiling.saturating_add(policy.elsewhere_patience) {
         Age::LongOver
     } else if age >= ceiling {
@@ -174,8 +174,17 @@ fn age(job: &JobSnapshot, executor: Executor, clock: &Clock, policy: &Policy) ->
     }
 }
 
+/// Whether the executor is dead, or will never be let go.
+pub(crate) const fn nothing_runs(monitor: Monitor, executor: Executor) -> bool {
+    match executor {
+        Executor::Gone(_) | Executor::Dead(_) => true,
+        Executor::NotLetGo => matches!(monitor, Monitor::Gone),
+        Executor::Proved | Executor::Alive | Executor::Left | Executor::Elsewhere | Executor::Unknown => false,
+    }
+}
+
 /// Whether the row holds nothing that an executor would have left.
-const fn shows_no_sign(job: &JobSnapshot) -> bool {
+pub(crate) const fn shows_no_sign(job: &JobSnapshot) -> bool {
     job.pid.is_none() && job.executor.is_none() && job.beat.is_none()
 }
 
@@ -195,27 +204,4 @@ pub(super) fn figures(job: &JobSnapshot, seen: &Observation, clock: &Clock, poli
         rescues: job.rescues,
         max_rescues: policy.max_rescues,
     }
-}
-
-/// The earliest instant after now at which one of the comparisons turns by the passing of time alone.
-pub(super) fn review_at(
-    job: &JobSnapshot,
-    seen: &Observation,
-    clock: &Clock,
-    policy: &Policy,
-) -> Option<Timestamp> {
-    let limits = policy.limits_for(&job.agent);
-    let from = |since: Option<Timestamp>, after: Duration| since.and_then(|since| clock.when(since, after));
-    let exit_at = job.exit.map(|exit| exit.at);
-    let running = job.status == Status::Running;
-    let waiting = running && job.exit.is_none();
-    let candidates = [
-        from(exit_at, limits.finalize_grace).filter(|_| running || job.is_late_finish()),
-        from(job.started_at, limits.max_running).filter(|_| waiting),
-        from(job.started_at, limits.max_running.saturating_add(policy.elsewhere_patience))
-            .filter(|_| waiting && seen.executor.liveness == Liveness::Elsewhere),
-        limits.start_timeout.and_then(|t| from(job.started_at, t)).filter(|_| waiting && shows_no_sign(job)),
-        from(job.terminating_at, policy.terminating_expires()).filter(|_| running),
-    ];
-    candidates.into_iter().flatten().filter(|at| *at > clock.now).min()
 }
