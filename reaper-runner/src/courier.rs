@@ -14,6 +14,8 @@ use reaper_store::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::look::panic_text;
+
 /// What was delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deliveries {
@@ -97,27 +99,31 @@ impl Courier {
     fn deliver(&self, delivery: &Delivery) -> Delivered {
         let tried = catch_unwind(AssertUnwindSafe(|| match &delivery.effect {
             Effect::Advance(order) => {
-                self.advance.advance(order).map(|advanced| note_of(&advanced)).map_err(|e| (e.to_string(), true))
+                let advanced = self.advance.advance(order);
+                advanced
+                    .map(|advanced| note_of(&advanced))
+                    .map_err(|error| self.again(delivery, error.to_string(), Duration::ZERO))
             }
             Effect::Alert(alert) => match self.notify.notify(&delivery.key, alert) {
                 Ok(()) => Ok("sent".into()),
-                Err(error @ NotifyError::Refused(_)) => Err((error.to_string(), false)),
-                Err(error) => Err((error.to_string(), true)),
+                Err(NotifyError::Refused(problem)) => Err(Delivered::Dead { problem }),
+                Err(NotifyError::Later { wait, problem }) => Err(self.again(delivery, problem, wait)),
+                Err(error) => Err(self.again(delivery, error.to_string(), Duration::ZERO)),
             },
         }));
         match tried {
             Ok(Ok(note)) => Delivered::Done { note },
-            Ok(Err((problem, true))) => self.again(delivery, problem),
-            Ok(Err((problem, false))) => Delivered::Dead { problem },
-            Err(_) => self.again(delivery, "the delivery panicked".into()),
+            Ok(Err(delivered)) => delivered,
+            Err(panic) => self.again(delivery, panic_text(panic.as_ref()), Duration::ZERO),
         }
     }
 
-    fn again(&self, delivery: &Delivery, problem: String) -> Delivered {
+    /// Another try, no sooner than the receiver wants; or none, where all are spent.
+    fn again(&self, delivery: &Delivery, problem: String, at_least: Duration) -> Delivered {
         if delivery.tries >= self.tries {
             return Delivered::Dead { problem };
         }
-        let wait = RETRY.delay(delivery.tries.saturating_sub(1), fastrand::u64(..));
+        let wait = RETRY.delay(delivery.tries.saturating_sub(1), fastrand::u64(..)).max(at_least);
         Delivered::Again { problem, wait }
     }
 

@@ -2,7 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod claim;
+#[cfg(feature = "program")]
+pub mod cli;
+#[cfg(feature = "program")]
+pub mod config;
 mod courier;
+#[cfg(feature = "program")]
+mod demo;
 mod engine;
 mod look;
 mod parts;

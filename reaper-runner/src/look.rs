@@ -67,7 +67,7 @@ pub(crate) fn look(
             .then(|| Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids }),
     };
 
-    let mut planner = Planner::new(settings.budget);
+    let mut planner = Planner::new(kind, settings.budget);
     let (mut failures, mut questions) = (Vec::new(), BTreeSet::new());
     let mut cursor = Some(Cursor::default());
     while let Some(from) = cursor {
@@ -101,7 +101,7 @@ pub(crate) fn look(
     }
 
     if planner.due_by_age() > 0 {
-        let running = parts.store.running(planner.due_by_age().saturating_mul(2))?;
+        let running = parts.store.running(policy.breaker.enough(planner.due_by_age()))?;
         planner.set_running(running);
     }
     let mut plan = planner.finish(&mut breaker, &clock, &policy.breaker);

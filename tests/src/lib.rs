@@ -1,5 +1,13 @@
 //! What the whole-system tests share: a database of their own each, jobs made with plain SQL, fakes behind the traits.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "what tests share fails as tests do: by a panic"
+)]
+
 pub mod database;
 pub mod fakes;
 pub mod jobs;

@@ -1,8 +1,8 @@
 //! `reaper beat`: a sign of life by hand.
 
 use clap::Args;
-use reaper_core::{Attempt, Fence, JobId};
-use reaper_store::{Attempts, attempts::Written};
+use reaper_core::{Attempt, Fence, JobId, job::Key};
+use reaper_store::attempts::Written;
 
 use super::{Context, Exit, Failure, world::World};
 
@@ -14,11 +14,12 @@ pub(super) struct BeatArgs {
 }
 
 fn attempt(text: &str) -> Result<Attempt, String> {
-    let (job, fence) = text.rsplit_once(':').filter(|(job, fence)| !job.is_empty() && !fence.is_empty()).ok_or_else(
-        || "write it as JOB:FENCE, as REAPER_ATTEMPT has it (reaper explain JOB shows the fence)".to_owned(),
-    )?;
-    let parse = |text: &str| text.parse().map_err(|never: std::convert::Infallible| match never {});
-    Ok(Attempt { job: JobId(parse(job)?), fence: Fence(parse(fence)?) })
+    let (job, fence) =
+        text.rsplit_once(':').filter(|(job, fence)| !job.is_empty() && !fence.is_empty()).ok_or_else(|| {
+            "write it as JOB:FENCE, as REAPER_ATTEMPT has it (reaper explain JOB shows the fence)".to_owned()
+        })?;
+    let key = |text: &str| text.parse::<Key>().unwrap_or_else(|never| match never {});
+    Ok(Attempt { job: JobId(key(job)), fence: Fence(key(fence)) })
 }
 
 pub(super) fn beat(context: &Context, args: &BeatArgs) -> Result<(), Failure> {

@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 use reaper_core::{Breaker, Clock};
-use reaper_store::{Control, Facts};
 
 use super::{
     Context, Exit, Failure,
@@ -52,7 +51,9 @@ pub(super) fn describe(breaker: &Breaker, clock: &Clock, policy: &reaper_core::b
         let until = if open.released {
             "released by a person".into()
         } else if breaker.holds(*kind, clock, policy) {
-            clock.when(open.since, policy.hold).map_or_else(|| "held".into(), |until| format!("held until {}", at(until)))
+            clock
+                .when(open.since, policy.hold)
+                .map_or_else(|| "held".into(), |until| format!("held until {}", at(until)))
         } else {
             "believed, it has lasted long enough".into()
         };

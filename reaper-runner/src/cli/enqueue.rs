@@ -2,10 +2,7 @@
 
 use clap::Args;
 use reaper_core::{TaskId, job::Key};
-use reaper_store::{
-    Attempts,
-    attempts::{Enqueued, NewJob, NewTask},
-};
+use reaper_store::attempts::{Enqueued, NewJob, NewTask};
 
 use super::{Context, Exit, Failure, world::World};
 

@@ -73,10 +73,8 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let exit = match &error {
-            StoreError::NotMigrated { .. } | StoreError::NewerSchema { .. } => Exit::NotPrepared,
-            _ => Exit::Failed,
-        };
+        let unprepared = matches!(error, StoreError::NotMigrated { .. } | StoreError::NewerSchema { .. });
+        let exit = if unprepared { Exit::NotPrepared } else { Exit::Failed };
         Self::new(exit, error.to_string())
     }
 }

@@ -5,10 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, TimeDelta};
 use clap::{Args, Subcommand};
 use reaper_core::{JobId, Timestamp, effect::Plain, job::Key};
-use reaper_store::{
-    Facts, History,
-    history::{Event, Query},
-};
+use reaper_store::history::{Event, Query};
 
 use super::{
     Context, Exit, Failure,
@@ -99,7 +96,8 @@ fn prune(context: &Context, older_than: &str) -> Result<(), Failure> {
 /// An instant, or how long ago.
 fn instant(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     let wrong = || {
-        let message = format!("`{text}` is no instant: write 2026-11-24, 2026-11-24T10:00:00Z, or how long ago, as 2h");
+        let message =
+            format!("`{text}` is no instant: write 2026-11-24, 2026-11-24T10:00:00Z, or how long ago, as 2h");
         Failure::new(Exit::Usage, message)
     };
     if let Ok(ago) = humantime::parse_duration(text) {

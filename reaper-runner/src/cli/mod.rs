@@ -34,7 +34,7 @@ use crate::{
 
 /// Finds jobs whose row says `running` though nobody works on them, and settles each exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "reaper", version, about, propagate_version = true, after_help = exit::HELP, max_term_width = 100)]
+#[command(name = "reaper", bin_name = "reaper", version, about, propagate_version = true, after_help = exit::HELP, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -56,8 +56,14 @@ struct Global {
     /// How results are printed; json is one object a line.
     #[arg(long, env = "REAPER_OUTPUT", value_enum, default_value_t, global = true)]
     output: Format,
-    /// Logs more to standard error; twice for everything. REAPER_LOG takes a filter, as `reaper=debug`.
-    #[arg(long, short, action = clap::ArgAction::Count, global = true)]
+    /// Logs more to standard error; twice for still more.
+    #[arg(
+        long,
+        short,
+        action = clap::ArgAction::Count,
+        global = true,
+        help = "Logs more to standard error; twice for still more. REAPER_LOG takes a filter, as reaper_runner=debug"
+    )]
     verbose: u8,
 }
 

@@ -2,7 +2,6 @@
 
 use clap::Args;
 use reaper_core::Mode;
-use reaper_store::Control;
 
 use super::{Context, Exit, Failure, world::World};
 

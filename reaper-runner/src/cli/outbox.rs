@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use reaper_core::effect::Plain;
-use reaper_store::{Outbox, outbox::OutboxRow};
+use reaper_store::outbox::OutboxRow;
 
 use super::{
     Context, Exit, Failure,
@@ -41,8 +41,12 @@ pub(super) fn outbox(context: &Context, args: &OutboxArgs) -> Result<(), Failure
             let rows = World::open_to_read(&context.config)?.store.undelivered(args.limit)?;
             return context.out.result(&rows, || describe(&rows));
         }
-        Some(OutboxCommand::Retry { key }) => (key, World::open(&context.config)?.store.revive(key)?, "is due again"),
-        Some(OutboxCommand::Drop { key }) => (key, World::open(&context.config)?.store.discard(key)?, "was dropped"),
+        Some(OutboxCommand::Retry { key }) => {
+            (key, World::open(&context.config)?.store.revive(key)?, "is due again")
+        }
+        Some(OutboxCommand::Drop { key }) => {
+            (key, World::open(&context.config)?.store.discard(key)?, "was dropped")
+        }
     };
     if !changed {
         return Err(Failure::new(Exit::Unchanged, format!("there is no undelivered effect `{key}`")));

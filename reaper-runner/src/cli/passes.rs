@@ -108,7 +108,14 @@ fn details(out: Out, report: &PassReport, text: &mut String) {
     }
     for (kind, open) in report.breaker.open.iter().filter(|(_, open)| !open.released) {
         let (dead, followed) = (open.tally.dead, open.tally.followed);
-        line(Style::Notice, format!("breaker: {dead} of {followed} look dead by {}, since {}", words(kind.as_str()), at(open.since)));
+        line(
+            Style::Notice,
+            format!(
+                "breaker: {dead} of {followed} look dead by {}, since {}",
+                words(kind.as_str()),
+                at(open.since)
+            ),
+        );
     }
     for failure in &report.failures {
         line(Style::Bad, format!("job {}: {}", failure.job, Plain { text: &failure.problem, max: 200 }));
@@ -117,7 +124,15 @@ fn details(out: Out, report: &PassReport, text: &mut String) {
         line(Style::Notice, bad.to_string());
     }
     for kept in &report.cannot_tell {
-        line(Style::Notice, format!("job {} needs a person: {} (reaper explain {})", kept.job, words(kept.reason.as_str()), kept.job));
+        line(
+            Style::Notice,
+            format!(
+                "job {} needs a person: {} (reaper explain {})",
+                kept.job,
+                words(kept.reason.as_str()),
+                kept.job
+            ),
+        );
     }
     for (key, note) in &report.deliveries.done {
         line(Style::Faint, format!("delivered {key}: {}", Plain { text: note, max: 200 }));
@@ -129,7 +144,10 @@ fn details(out: Out, report: &PassReport, text: &mut String) {
         line(Style::Bad, format!("given up {key}: {}", Plain { text: problem, max: 200 }));
     }
     for path in &report.leases_removed {
-        line(Style::Faint, format!("removed the stale lease {}", Plain { text: &path.to_string_lossy(), max: 200 }));
+        line(
+            Style::Faint,
+            format!("removed the stale lease {}", Plain { text: &path.to_string_lossy(), max: 200 }),
+        );
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn requeue_running(context: &Context, args: &RequeueRunningArgs) -> R
 
 /// Claims this host's orphans in one set, and says how many were won.
 fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
-    let probe = super::world::probe(&context.config);
+    let probe = super::world::probe(&context.config)?;
     let wanted = Wanted {
         exits_until: Timestamp::MIN_UTC,
         started_until: Timestamp::MIN_UTC,

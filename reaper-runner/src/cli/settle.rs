@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use reaper_core::{Alert, Effect, JobId, JobSnapshot, Status, effect::Plain, job::Key};
 use reaper_store::{
-    Claim, Claims, Facts, Outcome, Settlement,
+    Claim, Outcome, Settlement,
     claims::{Actor, EventId},
 };
 
@@ -76,7 +76,8 @@ fn settle(
             return Err(Failure::new(Exit::Failed, format!("the database refused job {id}: {problem}")));
         }
         Some(Outcome::Lost | Outcome::Forbidden(_)) | None => {
-            let message = format!("job {id} was changed by somebody else meanwhile: nothing was changed, look again");
+            let message =
+                format!("job {id} was changed by somebody else meanwhile: nothing was changed, look again");
             return Err(Failure::new(Exit::Unchanged, message));
         }
     }

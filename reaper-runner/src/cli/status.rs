@@ -71,7 +71,9 @@ fn describe(context: &Context, shown: &Shown, policy: &reaper_core::breaker::Bre
     let foreign: String = foreign.map(|(name, n)| format!(", {n} {}", Plain { text: name, max: 20 })).collect();
     line("jobs", format!("{known}{foreign}"));
     match &shown.oldest_running {
-        Some((job, since)) => line("oldest", format!("job {job}, running since {} (reaper explain {job})", at(*since))),
+        Some((job, since)) => {
+            line("oldest", format!("job {job}, running since {} (reaper explain {job})", at(*since)))
+        }
         None => line("oldest", "no job is running".into()),
     }
     line("mode", format!("{} (stored {}, configured {})", shown.mode, shown.stored_mode, context.config.mode));
@@ -79,7 +81,10 @@ fn describe(context: &Context, shown: &Shown, policy: &reaper_core::breaker::Bre
         Some(note) => {
             let error = note.error.as_ref().map(|error| format!(", failed: {}", Plain { text: error, max: 200 }));
             let error = error.unwrap_or_default();
-            line("latest pass", format!("{} by {}: {} settled, {} lost{error}", at(note.at), note.reaper, note.won, note.lost));
+            line(
+                "latest pass",
+                format!("{} by {}: {} settled, {} lost{error}", at(note.at), note.reaper, note.won, note.lost),
+            );
         }
         None => line("latest pass", "none yet".into()),
     }
@@ -89,10 +94,21 @@ fn describe(context: &Context, shown: &Shown, policy: &reaper_core::breaker::Bre
     if context.config.leases.dir.is_some() {
         line("leases", format!("{} held, {} stale", shown.leases_held, shown.leases_stale));
     }
-    line("stalled", if shown.stalled.is_empty() { "no task".into() } else { format!("{} tasks", shown.stalled.len()) });
+    line(
+        "stalled",
+        if shown.stalled.is_empty() { "no task".into() } else { format!("{} tasks", shown.stalled.len()) },
+    );
     for task in &shown.stalled {
         let item = task.work_item.as_deref().unwrap_or_default();
-        line("", format!("task {} {} in {}", task.task, Plain { text: item, max: 40 }, Plain { text: &task.stage, max: 40 }));
+        line(
+            "",
+            format!(
+                "task {} {} in {}",
+                task.task,
+                Plain { text: item, max: 40 },
+                Plain { text: &task.stage, max: 40 }
+            ),
+        );
     }
     text
 }

@@ -9,7 +9,10 @@ use reaper_gate::{
     gate::{CommandGate, GateCommand},
     lease::LeaseDir,
     liveness::{LocalProbe, LocalStop},
-    notify::{Broadcast, LogNotify, Telegram},
+    notify::{
+        Broadcast, LogNotify,
+        telegram::{Telegram, TelegramConfig, Token},
+    },
 };
 use reaper_store::{
     Schema, Store, StoreError,
@@ -60,9 +63,9 @@ impl World {
     pub(super) fn parts(&self, config: &Config) -> Result<Parts, Failure> {
         Ok(Parts {
             store: Arc::clone(&self.store),
-            probe: probe(config),
-            stop: Arc::new(LocalStop::new(local_probe(config))),
-            gate: Arc::new(gates(config)),
+            probe: probe(config)?,
+            stop: Arc::new(LocalStop::new(local_probe(config)?)),
+            gate: Arc::new(gates(config)?),
             advance: Arc::new(self.advance(config)),
             notify: notify(config)?,
             leases: leases(config)?,
@@ -73,9 +76,11 @@ impl World {
     /// The settings of a reaper.
     #[expect(clippy::unused_self, reason = "settings are asked of the world that they are for")]
     pub(super) fn settings(&self, config: &Config) -> Result<Settings, Failure> {
-        let host = local_probe(config).host().to_owned();
+        let host = local_probe(config)?.host().to_owned();
         let name = format!("{host}:{}", process::id());
-        config.settings(name).map_err(|error| Failure::new(Exit::Usage, format!("configuration: pipeline: {error}")))
+        config
+            .settings(name)
+            .map_err(|error| Failure::new(Exit::Usage, format!("configuration: pipeline: {error}")))
     }
 
     /// One job that parses.
@@ -132,37 +137,43 @@ pub(super) fn leases(config: &Config) -> Result<Option<Arc<dyn Leases>>, Failure
     let Some(dir) = &config.leases.dir else {
         return Ok(None);
     };
-    Ok(Some(Arc::new(LeaseDir::new(dir, config.leases.ttl, probe(config)))))
+    Ok(Some(Arc::new(LeaseDir::new(dir, config.leases.ttl, probe(config)?))))
 }
 
 /// What looks at processes.
-pub(super) fn probe(config: &Config) -> Arc<dyn Probe> {
-    Arc::new(local_probe(config))
+pub(super) fn probe(config: &Config) -> Result<Arc<dyn Probe>, Failure> {
+    Ok(Arc::new(local_probe(config)?))
 }
 
-fn local_probe(config: &Config) -> LocalProbe {
-    let probe = LocalProbe::new().trust_bare_pids(config.bare_pids);
-    match &config.host {
-        Some(host) => probe.host_name(host),
-        None => probe,
+fn local_probe(config: &Config) -> Result<LocalProbe, Failure> {
+    let mut builder = LocalProbe::builder().trust_bare_pids(config.bare_pids);
+    if let Some(host) = &config.host {
+        builder = builder.host(host);
     }
+    builder.build().map_err(|error| Failure::new(Exit::Usage, format!("{error}: set `host` in reaper.toml")))
 }
 
-fn gates(config: &Config) -> CommandGate {
+fn gates(config: &Config) -> Result<CommandGate, Failure> {
     let command = |(name, gate): (&String, &crate::config::GateConfig)| {
-        let command = GateCommand { argv: gate.command.clone(), cwd: gate.cwd.clone(), timeout: gate.timeout };
+        let command =
+            GateCommand { dir: gate.cwd.clone(), limit: gate.timeout, ..GateCommand::new(gate.command.clone()) };
         (name.clone(), command)
     };
-    CommandGate::new(config.gates.iter().map(command).collect())
+    CommandGate::new(config.gates.iter().map(command))
+        .map_err(|error| Failure::new(Exit::Usage, format!("configuration: gates: {error}")))
 }
 
 fn notify(config: &Config) -> Result<Arc<dyn Notify>, Failure> {
-    let mut all: Vec<Arc<dyn Notify>> = vec![Arc::new(LogNotify)];
+    let mut all: Vec<(String, Arc<dyn Notify>)> = vec![("log".to_owned(), Arc::new(LogNotify))];
     if let Some(telegram) = &config.notify.telegram {
-        let wrong = |problem: String| Failure::new(Exit::Usage, format!("configuration: notify.telegram: {problem}"));
-        let chat = Telegram::new(&telegram.token, &telegram.chat_id, telegram.base_url.as_deref())
-            .map_err(|error| wrong(error.to_string()))?;
-        all.push(Arc::new(chat));
+        let wrong = |problem: String| Failure::new(Exit::Usage, format!("configuration: notify: {problem}"));
+        let token = Token::new(&telegram.token).map_err(|error| wrong(format!("telegram: token: {error}")))?;
+        let mut chat = TelegramConfig::new(token, &telegram.chat_id);
+        if let Some(base) = &telegram.base_url {
+            chat.base.clone_from(base);
+        }
+        let chat = Telegram::new(chat).map_err(|error| wrong(error.to_string()))?;
+        all.push(("telegram".to_owned(), Arc::new(chat)));
     }
     Ok(Arc::new(Broadcast::new(all)))
 }
@@ -189,7 +200,8 @@ fn options(config: &Config) -> Options {
 /// The database's path.
 fn database(config: &Config) -> Result<PathBuf, Failure> {
     let Some(url) = config.database_url.as_deref().filter(|url| !url.is_empty()) else {
-        let message = "no database is named: use --database-url PATH, DATABASE_URL, or database_url in reaper.toml";
+        let message =
+            "no database is named: use --database-url PATH, DATABASE_URL, or database_url in reaper.toml";
         return Err(Failure::new(Exit::Usage, message));
     };
     if let Some((scheme, _)) = url.split_once("://")

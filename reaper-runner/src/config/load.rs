@@ -69,8 +69,19 @@ pub struct Flags {
 /// Variables with Reaper's prefix that are no configuration: what gates and executors are told, and what the
 /// command line reads by itself.
 const NOT_CONFIG: [&str; 13] = [
-    "attempt", "job_id", "agent", "repo", "task_id", "stage", "stage_version", "branch", "work_item", "gate", "config",
-    "output", "log",
+    "attempt",
+    "job_id",
+    "agent",
+    "repo",
+    "task_id",
+    "stage",
+    "stage_version",
+    "branch",
+    "work_item",
+    "gate",
+    "config",
+    "output",
+    "log",
 ];
 
 /// Loads the configuration and checks all of it.
@@ -88,9 +99,7 @@ pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
     if let Some(file) = file {
         figment = figment.merge(Toml::file_exact(file));
     }
-    figment = figment.merge(
-        Env::prefixed("REAPER_").ignore(&NOT_CONFIG).split("__").profile(Profile::Default),
-    );
+    figment = figment.merge(Env::prefixed("REAPER_").ignore(&NOT_CONFIG).split("__").profile(Profile::Default));
     for (key, value) in &flags.set {
         figment = figment.merge(Serialized::default(key, parse_value(value)));
     }
@@ -105,10 +114,7 @@ pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
 /// A value of the command line: TOML where it is any, text otherwise.
 fn parse_value(value: &str) -> toml::Value {
     let table: Result<toml::Table, _> = toml::from_str(&format!("value = {value}"));
-    table
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(value.to_owned()))
+    table.ok().and_then(|mut table| table.remove("value")).unwrap_or_else(|| toml::Value::String(value.to_owned()))
 }
 
 fn check(config: &Config) -> Result<Settings, ConfigError> {
@@ -158,21 +164,18 @@ fn explain(figment: &Figment, error: figment::Error) -> ConfigError {
     };
     let place = place_of(figment, &first);
     let path = first.path.join(".");
-    match &first.kind {
-        Kind::UnknownField(key, valid) => {
-            let key = key.clone();
-            let nearest = valid
-                .iter()
-                .map(|valid| (strsim::jaro_winkler(valid, &key), *valid))
-                .filter(|(similar, _)| *similar > 0.7)
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .map(|(_, valid)| valid.to_owned());
-            let lead = path.strip_suffix(key.as_str()).unwrap_or(&path).trim_end_matches('.');
-            let full = if lead.is_empty() { key } else { format!("{lead}.{key}") };
-            ConfigError::UnknownKey { place, key: full, nearest }
-        }
-        other => ConfigError::Value { place, key: path, problem: other.to_string() },
-    }
+    let Kind::UnknownField(key, valid) = &first.kind else {
+        return ConfigError::Value { place, key: path, problem: first.kind.to_string() };
+    };
+    let nearest = valid
+        .iter()
+        .map(|valid| (strsim::jaro_winkler(valid, key), *valid))
+        .filter(|(similar, _)| *similar > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, valid)| valid.to_owned());
+    let lead = path.strip_suffix(key.as_str()).unwrap_or(&path).trim_end_matches('.');
+    let full = if lead.is_empty() { key.clone() } else { format!("{lead}.{key}") };
+    ConfigError::UnknownKey { place, key: full, nearest }
 }
 
 /// Where a value came from: the file, the variable, or the command line.

@@ -379,6 +379,7 @@ mod maybe_duration {
         Option::<Written>::deserialize(from)?.map(Written::parse).transpose()
     }
 
+    #[expect(clippy::ref_option, reason = "the form that serde calls")]
     pub(super) fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
         match duration {
             Some(duration) => to.collect_str(&humantime::format_duration(*duration)),
@@ -389,10 +390,9 @@ mod maybe_duration {
 
 impl<'de> Deserialize<'de> for StartTimeout {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match Written::deserialize(from)? {
-            Written::Text(text) if text == "off" => Ok(Self(None)),
-            written => written.parse().map(Some).map(Self),
-        }
+        let written = Written::deserialize(from)?;
+        let off = matches!(&written, Written::Text(text) if text == "off");
+        if off { Ok(Self(None)) } else { written.parse().map(Some).map(Self) }
     }
 }
 

@@ -51,9 +51,9 @@ fn the_example_shows_every_key() {
         .lines()
         .map(|line| {
             let bare = line.strip_prefix("# ").unwrap_or(line);
-            let is_setting = bare.split_once('=').is_some_and(|(key, _)| {
-                key.trim().chars().all(|c| c.is_ascii_lowercase() || c == '_')
-            });
+            let is_setting = bare
+                .split_once('=')
+                .is_some_and(|(key, _)| key.trim().chars().all(|c| c.is_ascii_lowercase() || c == '_'));
             let is_table = bare.starts_with('[') && bare.ends_with(']');
             let is_list = bare.starts_with("  {") || bare == "]";
             if is_setting || is_table || is_list { bare } else { line }
@@ -67,8 +67,13 @@ fn the_example_shows_every_key() {
     let config = from_file(&uncommented).unwrap();
     assert_eq!(config.pipeline.stages.len(), 3);
     for key in [
-        "database_url", "host", "agents.builder.start_timeout", "gates.tests.cwd", "leases.dir",
-        "notify.telegram.base_url", "pipeline.agents.developer",
+        "database_url",
+        "host",
+        "agents.builder.start_timeout",
+        "gates.tests.cwd",
+        "leases.dir",
+        "notify.telegram.base_url",
+        "pipeline.agents.developer",
     ] {
         assert!(shown.contains(key), "{key} is not shown in the example");
     }

@@ -38,7 +38,10 @@ pub(super) fn all(ground: &Ground, scenes: &mut [Scene], in_time: bool) -> Resul
         Check { what: "each came to the right end", holds: outcomes },
         Check { what: "each was settled exactly once", holds: once },
         Check { what: "the healthy job was not touched", holds: healthy_untouched(ground, scenes)? },
-        Check { what: "each finished task moved on once, the one with the red gate did not", holds: moved(ground, scenes)? },
+        Check {
+            what: "each finished task moved on once, the one with the red gate did not",
+            holds: moved(ground, scenes)?,
+        },
         Check { what: "the late monitor's finish was lost", holds: late_was_lost(scenes) },
         Check { what: "the overrun was stopped before its job was requeued", holds: overrun_stopped(scenes) },
         Check { what: "nothing is left in the outbox", holds: ground.store.undelivered(1)?.is_empty() },
@@ -51,7 +54,9 @@ pub(super) fn all(ground: &Ground, scenes: &mut [Scene], in_time: bool) -> Resul
 fn settlements(ground: &Ground) -> Result<BTreeMap<Attempt, u32>, Failure> {
     let mut count = BTreeMap::new();
     for event in ground.store.events(&Query { limit: 10_000, ..Query::default() })? {
-        if let (Some(job), Some(fence), "done" | "requeue" | "fail") = (event.job, event.fence, event.action.as_str()) {
+        if let (Some(job), Some(fence), "done" | "requeue" | "fail") =
+            (event.job, event.fence, event.action.as_str())
+        {
             let of = count.entry(Attempt { job, fence }).or_insert(0_u32);
             *of = of.saturating_add(1);
         }

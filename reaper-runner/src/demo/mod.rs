@@ -19,7 +19,6 @@ use reaper_gate::{
     advance::SqliteAdvance,
     gate::{CommandGate, GateCommand},
     liveness::{LocalProbe, LocalStop},
-    notify::LogNotify,
 };
 use reaper_store::{
     Schema, Store,
@@ -35,7 +34,7 @@ use crate::{
 
 /// Options of the demo.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Keep the database, and say where it is.
     #[arg(long)]
     keep: bool,
@@ -81,7 +80,7 @@ pub(crate) fn demo(args: &DemoArgs, out: Out) -> Result<(), Failure> {
     }
 
     watch.say("\nA reaper looks every 300 ms.")?;
-    let reaper = Reaper::new(parts(&ground, &path, &time)?, settings());
+    let reaper = Reaper::new(parts(&ground, &path, &time, &watch)?, settings());
     let reports = watch.start(&reaper)?;
     let all_settled = |scenes: &[Scene]| -> Result<bool, Failure> {
         for scene in scenes {
@@ -115,7 +114,7 @@ pub(crate) fn demo(args: &DemoArgs, out: Out) -> Result<(), Failure> {
     }
 }
 
-fn parts(ground: &Ground, path: &Path, time: &Arc<SystemTime>) -> Result<Parts, Failure> {
+fn parts(ground: &Ground, path: &Path, time: &Arc<SystemTime>, watch: &Watch) -> Result<Parts, Failure> {
     let path = path.to_owned();
     let connect = move || reaper_store::sqlite::connect(&path, &Options::default()).map_err(|e| e.to_string());
     let review = GateCommand::new(["/bin/sh", "-c", "test \"$REAPER_WORK_ITEM\" != DEMO-RED"]);
@@ -125,10 +124,10 @@ fn parts(ground: &Ground, path: &Path, time: &Arc<SystemTime>) -> Result<Parts, 
     Ok(Parts {
         store: Arc::clone(&ground.store),
         probe,
-        stop: Arc::new(LocalStop::new(Arc::<LocalProbe>::clone(&ground.probe))),
+        stop: Arc::new(LocalStop::new(ground.probe.as_ref().clone())),
         gate: Arc::new(gate),
         advance: Arc::new(SqliteAdvance::new(Box::new(connect))),
-        notify: Arc::new(LogNotify),
+        notify: watch.as_notify(),
         leases: None,
         time: Arc::<SystemTime>::clone(time),
     })
@@ -140,8 +139,10 @@ fn settings() -> Settings {
         next: next.map(|(stage, agent)| Next { stage: stage.to_owned(), agent: Some(agent.to_owned()) }),
         gate: gate.map(str::to_owned),
     };
-    let stages =
-        vec![stage("architecture", Some(("development", "tester")), Some("review")), stage("development", None, None)];
+    let stages = vec![
+        stage("architecture", Some(("development", "tester")), Some("review")),
+        stage("development", None, None),
+    ];
     let candidates = |agent: &str, stage: &str| (agent.to_owned(), vec![stage.to_owned()]);
     let pipeline =
         Pipeline::new(stages, [candidates("developer", "architecture"), candidates("tester", "development")]);

@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use reaper_core::{Action, JobId};
+use reaper_core::{Action, Alert, JobId};
+use reaper_gate::{Notify, notify::NotifyError};
 use reaper_store::{Outcome, history::Query};
 
 use super::{Ground, checks::Check, scenes::Scene};
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// What one sees of the demo.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watch {
     out: Out,
     time: Arc<SystemTime>,
@@ -100,18 +101,28 @@ impl Watch {
 
     fn decision(&self, settled: &Settled) -> String {
         let (style, what) = match (&settled.action, &settled.outcome) {
-            (_, outcome) if *outcome != Some(Outcome::Won) => (Style::Notice, "not settled, somebody else was first"),
+            (_, outcome) if *outcome != Some(Outcome::Won) => {
+                (Style::Notice, "not settled, somebody else was first")
+            }
             (Action::Done { .. }, _) => (Style::Good, "done, and its task moves on"),
             (Action::Requeue, _) => (Style::Good, "requeued"),
             (Action::Fail { .. }, _) => (Style::Bad, "failed for good"),
             (Action::Terminate, _) => (Style::Notice, "its executor is stopped first"),
-            (Action::Keep | Action::AskGate { .. } | Action::Dismiss, _) => (Style::Notice, settled.action.as_str()),
+            (Action::Keep | Action::AskGate { .. } | Action::Dismiss, _) => {
+                (Style::Notice, settled.action.as_str())
+            }
         };
         let rule = format!("rule {} {}", settled.rule.number(), settled.rule.as_str().replace('_', " "));
         let reason = settled.reason.as_str().replace('_', " ");
-        let why = if reason == settled.rule.as_str().replace('_', " ") { rule } else { format!("{rule}, {reason}") };
+        let why =
+            if reason == settled.rule.as_str().replace('_', " ") { rule } else { format!("{rule}, {reason}") };
         let seen = format!("executor: {}; monitor: {}", settled.executor.finding, settled.monitor.finding);
         format!("{} ({why})\n            {}", self.out.styled(style, what), self.out.styled(Style::Faint, &seen))
+    }
+
+    /// Somebody to tell: whoever watches.
+    pub(super) fn as_notify(&self) -> Arc<dyn Notify> {
+        Arc::new(self.clone())
     }
 
     /// The way of each job, and the checks.
@@ -141,5 +152,16 @@ impl Watch {
             self.say(&format!("  {}  {}", self.out.styled(style, mark), check.what))?;
         }
         Ok(())
+    }
+}
+
+impl Notify for Watch {
+    fn notify(&self, _: &str, alert: &Alert) -> Result<(), NotifyError> {
+        let told = self.out.styled(Style::Notice, "somebody is told: ");
+        let said = match &alert.job {
+            Some(job) => self.event(job, &format!("{told}{}", alert.text)),
+            None => self.say(&format!("{told}{}", alert.text)),
+        };
+        said.map_err(|failure| NotifyError::Again(failure.message))
     }
 }

@@ -65,7 +65,7 @@ CREATE TABLE reaper_settings (
 CREATE TABLE reaper_advances (
     source_key TEXT PRIMARY KEY,
     task_id INTEGER NOT NULL,
-    at TEXT NOT NULL
+    at TEXT NOT NULL DEFAULT (datetime('now'))
 );
 
 -- A fence whenever a row enters `running`, by whatever program.

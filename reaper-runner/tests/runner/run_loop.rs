@@ -1,13 +1,12 @@
 //! The loop in its thread: it wakes for verdicts, waits for no gate, and ends when it is told to.
 
-mod common;
 
 use std::{
     sync::{Arc, Mutex, PoisonError, mpsc},
     time::Duration,
 };
 
-use common::{World, settings, wait_for};
+use crate::world::{World, settings, wait_for};
 use reaper_core::Verdict;
 use reaper_runner::{Reaper, Settings, SystemTime};
 

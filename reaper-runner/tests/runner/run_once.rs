@@ -1,6 +1,5 @@
 //! One tick at a time, on the store in memory, with a clock that is told the time.
 
-mod common;
 
 use std::{
     sync::{
@@ -10,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use common::{World, alive, dead, settings};
+use crate::world::{World, alive, dead, settings};
 use reaper_core::{Mode, ProcessIdentity, Verdict, breaker::EvidenceKind};
 use reaper_runner::{Reaper, Settings};
 use reaper_store::{

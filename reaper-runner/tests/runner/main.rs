@@ -1,0 +1,7 @@
+//! The runner over the traits: on the store in memory, with everything around it faked.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what tests share fails as tests do: by a panic")]
+
+mod run_loop;
+mod run_once;
+mod world;
