@@ -1,5 +1,6 @@
 //! The store on SQLite passes the suite, beside a program whose statements know nothing of Reaper.
 #![cfg(all(feature = "contract", feature = "sqlite"))]
+#![expect(clippy::unwrap_used, reason = "what a test is set up with fails as a test does: by a panic")]
 
 use std::{path::PathBuf, sync::Mutex};
 

@@ -4,7 +4,7 @@ use crate::database::Database;
 
 /// A job that is already `running`. `started_at` lies `age_s` seconds back; with an exit code a run is made and
 /// linked, whose `finished_at` lies `finished_age_s` seconds back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct RunningJob {
     /// The agent.
     pub agent: &'static str,

@@ -143,7 +143,7 @@ fn tc05_nonzero_exit_requeue_then_failed() {
     let (db, store) = Database::adopted();
     let task = task(&db, "development");
     let bad_exit = RunningJob { task_id: Some(task), exit_code: Some(1), ..RunningJob::default() };
-    let job = RunningJob { attempts: 1, max_attempts: 2, ..bad_exit.clone() }.insert(&db);
+    let job = RunningJob { attempts: 1, max_attempts: 2, ..bad_exit }.insert(&db);
     let fakes = Fakes::with_probe(FakeProbe::alive());
     let reaper = Reaper::new(fakes.parts(&store), settings());
     reaper.run_once();

@@ -140,7 +140,7 @@ fn program_tc05_nonzero_exit_requeue_then_failed() {
     let (db, program) = adopted(MUST_NOT_BE_ASKED);
     let task = task(&db, "development");
     let bad = RunningJob { task_id: Some(task), exit_code: Some(1), max_attempts: 2, ..RunningJob::default() };
-    let job = RunningJob { attempts: 1, ..bad.clone() }.insert(&db);
+    let job = RunningJob { attempts: 1, ..bad }.insert(&db);
     let first = ticks(&program, "1", &[]);
     assert_eq!(db.status(job), "queued");
     assert!(!first.stderr.contains("failed"), "{}", first.stderr);

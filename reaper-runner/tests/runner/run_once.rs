@@ -1,6 +1,5 @@
 //! One tick at a time, on the store in memory, with a clock that is told the time.
 
-
 use std::{
     sync::{
         Arc,
@@ -223,7 +222,7 @@ fn only_the_winner_of_the_terminating_write_stops_the_executor() {
     world.pass(Duration::from_secs(7 * 3600));
     let reports = [one.run_once(), two.run_once()];
     assert_eq!(reports.iter().map(|report| report.won().count()).sum::<usize>(), 1);
-    assert_eq!(*world.stopped.lock().unwrap(), [taken.job.attempt.clone()]);
+    assert_eq!(*world.stopped.lock().unwrap(), std::slice::from_ref(&taken.job.attempt));
     assert_eq!(world.status(&taken.job.attempt.job), "running", "the rules settle what remains");
     assert_eq!(one.counters().reaped_total() + two.counters().reaped_total(), 0);
 }

@@ -1,6 +1,7 @@
 -- What Reaper adds. The triggers run inside other programs, whose SQLite may be old: nothing newer than 3.31 is used
 -- here. Times are kept as milliseconds since 1970. What is missing, is no date or lies in the future is taken to be the
--- instant at which the trigger saw it: never an older one, and never "not due, ever".
+-- instant at which the trigger saw it: never an older one, and never "not due, ever". A time in whole seconds is taken to
+-- be the end of its second, so that no grace is cut short.
 
 ALTER TABLE tasks ADD COLUMN reaper_stage_version INTEGER;
 
@@ -73,10 +74,10 @@ CREATE TRIGGER reaper_job_inserted AFTER INSERT ON jobs WHEN NEW.status = 'runni
 BEGIN
     UPDATE jobs SET
         reaper_fence = random() & 9223372036854775807,
-        reaper_started_at = MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
+        reaper_started_at = MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (NEW.started_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
         -- The exit may have been recorded before the row was made.
         reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id),
-        reaper_exit_at = (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
+        reaper_exit_at = (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (r.finished_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
                           FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL)
     WHERE id = NEW.id;
 END;
@@ -90,13 +91,13 @@ BEGIN
         reaper_fence = random() & 9223372036854775807,
         reaper_started_at = CASE WHEN NEW.started_at IS OLD.started_at
             THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
-            ELSE MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END,
+            ELSE MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (NEW.started_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END,
         reaper_inherited = (NEW.pid IS NOT NULL AND NEW.pid IS OLD.pid)
             + 2 * (NEW.run_id IS NOT NULL AND NEW.run_id IS OLD.run_id),
         reaper_exit_code = CASE WHEN NEW.run_id IS NOT OLD.run_id
             THEN (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id) END,
         reaper_exit_at = CASE WHEN NEW.run_id IS NOT OLD.run_id
-            THEN (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
+            THEN (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (r.finished_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
                   FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL) END,
         reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL,
         reaper_host = NULL, reaper_monitor_host = NULL,
@@ -128,7 +129,7 @@ BEGIN
         reaper_exit_code = CASE WHEN NEW.status = 'running'
             THEN (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id) END,
         reaper_exit_at = CASE WHEN NEW.status = 'running'
-            THEN (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
+            THEN (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (r.finished_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
                   FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL) END
     WHERE id = NEW.id;
 END;
@@ -136,13 +137,13 @@ END;
 CREATE TRIGGER reaper_job_started_at AFTER UPDATE OF started_at ON jobs
 WHEN NEW.started_at IS NOT OLD.started_at AND NEW.status = 'running' AND OLD.status = 'running'
 BEGIN
-    UPDATE jobs SET reaper_started_at = MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) WHERE id = NEW.id;
+    UPDATE jobs SET reaper_started_at = MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (NEW.started_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) WHERE id = NEW.id;
 END;
 
 -- The exit is written to the run, and mirrored onto the job that it belongs to.
 CREATE TRIGGER reaper_run_inserted AFTER INSERT ON agent_runs WHEN NEW.exit_code IS NOT NULL
 BEGIN
-    UPDATE jobs SET reaper_exit_code = NEW.exit_code, reaper_exit_at = MIN(COALESCE(CASE WHEN typeof(NEW.finished_at) = 'text' AND NEW.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
+    UPDATE jobs SET reaper_exit_code = NEW.exit_code, reaper_exit_at = MIN(COALESCE(CASE WHEN typeof(NEW.finished_at) = 'text' AND NEW.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (NEW.finished_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
     WHERE run_id = NEW.id AND status = 'running' AND reaper_inherited & 2 = 0;
 END;
 
@@ -153,7 +154,7 @@ WHEN NEW.exit_code IS NOT OLD.exit_code OR NEW.finished_at IS NOT OLD.finished_a
 BEGIN
     UPDATE jobs SET
         reaper_exit_code = NEW.exit_code,
-        reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL THEN MIN(COALESCE(CASE WHEN typeof(NEW.finished_at) = 'text' AND NEW.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END
+        reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL THEN MIN(COALESCE(CASE WHEN typeof(NEW.finished_at) = 'text' AND NEW.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (NEW.finished_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) END
     WHERE run_id = NEW.id AND reaper_inherited & 2 = 0
         AND (status = 'running'
             OR (status = 'queued' AND (OLD.exit_code IS NULL OR reaper_exit_code IS NOT NULL)));
@@ -174,9 +175,9 @@ END;
 UPDATE tasks SET reaper_stage_version = random() & 9223372036854775807;
 UPDATE jobs SET
     reaper_fence = random() & 9223372036854775807,
-    reaper_started_at = MIN(COALESCE(CASE WHEN typeof(started_at) = 'text' AND started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(started_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
+    reaper_started_at = MIN(COALESCE(CASE WHEN typeof(started_at) = 'text' AND started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(started_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (started_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
     reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = jobs.run_id),
-    reaper_exit_at = (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
+    reaper_exit_at = (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (r.finished_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
                       FROM agent_runs r WHERE r.id = jobs.run_id AND r.exit_code IS NOT NULL)
 WHERE status = 'running';
 
