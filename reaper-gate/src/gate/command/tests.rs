@@ -90,8 +90,16 @@ mod configuration {
 
 #[cfg(all(unix, not(target_os = "openbsd")))]
 mod running {
-    use std::{fs, path::Path};
+    use std::fs;
+    #[cfg(target_os = "linux")]
+    use std::{os::fd::OwnedFd, path::Path};
 
+    #[cfg(target_os = "linux")]
+    use rustix::{
+        event::{PollFd, PollFlags, Timespec, poll},
+        io::Errno,
+        process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    };
     use tempfile::TempDir;
 
     use super::*;
@@ -196,25 +204,25 @@ mod running {
         assert_eq!(verdict, Verdict::Red("the last word".into()));
     }
 
-    /// Waits, bounded, until a process whose id stands in a file has ended.
+    /// A process whose id stands in a file, unless it is gone.
     #[cfg(target_os = "linux")]
-    fn await_end(pid_file: &Path) {
-        use rustix::{
-            event::{PollFd, PollFlags, Timespec, poll},
-            io::Errno,
-            process::{Pid, PidfdFlags, pidfd_open},
-        };
-
+    fn process(pid_file: &Path) -> Option<OwnedFd> {
         let text = fs::read_to_string(pid_file).unwrap();
         let pid = Pid::from_raw(text.trim().parse().unwrap()).unwrap();
         match pidfd_open(pid, PidfdFlags::empty()) {
-            Err(Errno::SRCH) => {}
+            Ok(process) => Some(process),
+            Err(Errno::SRCH) => None,
             Err(errno) => panic!("{errno}"),
-            Ok(fd) => {
-                let limit = Timespec { tv_sec: 20, tv_nsec: 0 };
-                let ready = poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&limit)).unwrap();
-                assert_eq!(ready, 1, "process {text} is still there");
-            }
+        }
+    }
+
+    /// Waits, bounded, until a process whose id stands in a file has ended.
+    #[cfg(target_os = "linux")]
+    fn await_end(pid_file: &Path) {
+        if let Some(process) = process(pid_file) {
+            let limit = Timespec { tv_sec: 20, tv_nsec: 0 };
+            let ready = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)).unwrap();
+            assert_eq!(ready, 1, "{} is still there", pid_file.display());
         }
     }
 
@@ -252,17 +260,32 @@ mod running {
         await_end(&dir.path().join("child"));
     }
 
+    /// A gate whose child leaves the group, keeps the output's pipe, and does this.
+    #[cfg(target_os = "linux")]
+    fn with_a_child_that_leaves(does: &str) -> (TempDir, GateCommand) {
+        script(&format!(
+            "setsid sh -c 'echo $$ > child.new; mv child.new child; exec {does}' &\n\
+             while ! [ -e child ]; do sleep 0.05; done\n\
+             echo red; exit 1"
+        ))
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_child_that_left_the_group_holds_nothing_up() {
-        // It keeps the pipe and goes on writing to it.
-        let (dir, command) = script(
-            "setsid sh -c 'echo $$ > child.new; mv child.new child; exec yes' & \n\
-             while ! [ -e child ]; do sleep 0.05; done; exit 0",
-        );
-        assert_eq!(asked(command), Verdict::Green);
-        // The pipe's reading end is closed, so that writing to it ends the child.
+    fn a_child_that_left_the_group_and_keeps_writing_holds_nothing_up() {
+        let (dir, command) = with_a_child_that_leaves("yes");
+        assert!(matches!(asked(command), Verdict::Red(_)));
+        // Nobody reads the pipe any more, so that writing to it ends the child.
         await_end(&dir.path().join("child"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_child_that_left_the_group_in_silence_holds_nothing_up_and_is_let_go() {
+        let (dir, command) = with_a_child_that_leaves("sleep 1000");
+        assert_eq!(asked(command), Verdict::Red("red".into()));
+        let child = process(&dir.path().join("child")).expect("it is not followed");
+        pidfd_send_signal(&child, Signal::KILL).unwrap();
     }
 
     #[test]
