@@ -4,7 +4,7 @@
 //! The test numbers the attempts by itself, by looking at the statuses alone, and so does not believe the store's
 //! fences.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by a panic")]
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -107,7 +107,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => n.clone().prop_map(|job| Step::Read { job }),
         8 => (n.clone(), n.clone(), n.clone())
             .prop_map(|(read, settlement, by)| Step::Settle { read, settlement, by }),
-        1 => (n.clone(), n.clone()).prop_map(|(settlement, by)| Step::SettleSet { settlement, by }),
+        1 => (n.clone(), n).prop_map(|(settlement, by)| Step::SettleSet { settlement, by }),
         1 => Just(Step::RequeueAll),
         1 => (0..100_u64).prop_map(|secs| Step::Wait { secs }),
     ]
