@@ -12,6 +12,7 @@ pub mod breaker;
 pub mod clock;
 pub mod decide;
 pub mod effect;
+pub mod explain;
 pub mod identity;
 pub mod job;
 pub mod liveness;
@@ -20,12 +21,18 @@ pub mod observation;
 pub mod pipeline;
 pub mod plan;
 pub mod policy;
+#[cfg(test)]
+mod sample;
+pub mod span;
+#[cfg(any(test, feature = "proptest"))]
+pub mod strategy;
 
 pub use backoff::Backoff;
 pub use breaker::Breaker;
 pub use clock::{Clock, ClockJumps, Timestamp};
 pub use decide::{Action, Decision, FailCause, Reason, Rule, decide};
 pub use effect::{AdvanceOrder, Alert, Effect};
+pub use explain::{Explanation, explain};
 pub use identity::ProcessIdentity;
 pub use job::{Attempt, Fence, JobId, JobSnapshot, RunId, StageVersion, Status, TaskId};
 pub use liveness::{Certainty, Finding, Liveness, Sighting};
@@ -34,3 +41,4 @@ pub use observation::{Observation, Observations, PassKind, Verdict};
 pub use pipeline::Pipeline;
 pub use plan::Plan;
 pub use policy::{OnOverrun, Policy};
+pub use span::Span;

@@ -26,6 +26,16 @@ impl FailCause {
             Self::RescuesExhausted => "rescues_exhausted",
         }
     }
+
+    /// What it says, as the middle of a sentence.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::FatalExit => "no retry after such an exit",
+            Self::AttemptsExhausted => "its attempts are spent",
+            Self::RescuesExhausted => "its rescues are spent",
+        }
+    }
 }
 
 /// What is to be done with a job.

@@ -188,20 +188,23 @@ pub(crate) const fn shows_no_sign(job: &JobSnapshot) -> bool {
     job.pid.is_none() && job.executor.is_none() && job.beat.is_none()
 }
 
-/// The figures that the facts were compared from.
-pub(super) fn figures(job: &JobSnapshot, seen: &Observation, clock: &Clock, policy: &Policy) -> Figures {
-    let limits = policy.limits_for(&job.agent);
-    Figures {
-        exit_age: job.exit.map(|exit| clock.age(exit.at)),
-        finalize_grace: limits.finalize_grace,
-        running_age: job.started_at.map(|since| clock.age(since)),
-        max_running: limits.max_running,
-        start_timeout: limits.start_timeout,
-        dead_ticks: seen.dead_ticks,
-        dead_ticks_needed: limits.dead_ticks,
-        attempts: job.attempts,
-        max_attempts: job.max_attempts,
-        rescues: job.rescues,
-        max_rescues: policy.max_rescues,
+impl Figures {
+    /// The figures that the facts are compared from.
+    #[must_use]
+    pub fn of(job: &JobSnapshot, seen: &Observation, clock: &Clock, policy: &Policy) -> Self {
+        let limits = policy.limits_for(&job.agent);
+        Self {
+            exit_age: job.exit.map(|exit| clock.age(exit.at)),
+            finalize_grace: limits.finalize_grace,
+            running_age: job.started_at.map(|since| clock.age(since)),
+            max_running: limits.max_running,
+            start_timeout: limits.start_timeout,
+            dead_ticks: seen.dead_ticks,
+            dead_ticks_needed: limits.dead_ticks,
+            attempts: job.attempts,
+            max_attempts: job.max_attempts,
+            rescues: job.rescues,
+            max_rescues: policy.max_rescues,
+        }
     }
 }

@@ -22,6 +22,7 @@ use core::time::Duration;
 
 pub use action::{Action, FailCause};
 pub use facts::{Age, Executor, ExitFact, Facts, Monitor, State, Streak};
+pub(crate) use facts::{nothing_runs, shows_no_sign};
 pub use reason::Reason;
 pub use rule::Rule;
 pub use table::Course;
@@ -84,7 +85,7 @@ pub fn decide(job: &JobSnapshot, seen: &Observation, clock: &Clock, policy: &Pol
         rule: answer.rule,
         reason: answer.reason,
         basis: job.basis(),
-        figures: facts::figures(job, seen, clock, policy),
+        figures: Figures::of(job, seen, clock, policy),
         review_at,
     }
 }

@@ -97,6 +97,40 @@ impl Reason {
         }
     }
 
+    /// What it says, as the end of a sentence that begins with the action.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::NotRunning => "it is not running",
+            Self::Finalizing => "its exit is young, the monitor may still be finalising",
+            Self::NoTask => "its work is done, and it belongs to no task",
+            Self::AlreadyAdvanced => "its work is done, and its task was moved on already",
+            Self::NoGate => "its work is done, and no gate guards the stage",
+            Self::GateNotAsked => "its work is done, and the gate was not asked yet",
+            Self::GateGreen => "its work is done, and the gate is green",
+            Self::GateRed => "it exited with 0, and the gate is red",
+            Self::GateUndecided => "the gate could not say; it is asked again",
+            Self::UnknownAgent => "the pipeline does not know its agent",
+            Self::UnknownStage => "the pipeline does not know its task's stage",
+            Self::StageBefore => "its task stands before the stages of its agent",
+            Self::TaskMissing => "its task's row is gone",
+            Self::ExitNonzero => "it exited with another code than 0",
+            Self::OverCeiling => "it runs past its ceiling",
+            Self::OverCeilingElsewhere => "it runs past its ceiling, and its own host's reaper comes first",
+            Self::Held => "the policy says to hold it for a person",
+            Self::Terminating => "its processes are being stopped",
+            Self::NobodyLeft => "nobody is left who could record its exit",
+            Self::ExecutorDead => "its executor is dead",
+            Self::ShortStreak => "its executor was not yet seen dead often enough",
+            Self::NeverStarted => "it shows no sign of having started",
+            Self::Alive => "its executor is alive",
+            Self::Leftovers => "processes of its executor's session live on",
+            Self::NotLetGo => "its executor is still to be started",
+            Self::Elsewhere => "another host's reaper watches it",
+            Self::Unknown => "nobody can tell whether its executor lives",
+        }
+    }
+
     /// Whether a job that is kept for this reason needs a person: no passing of time and no process's fate
     /// will settle it.
     #[must_use]

@@ -78,6 +78,39 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// When it holds, given that none before it does: its row in the table of rules.
+    #[must_use]
+    pub const fn when(self) -> &'static str {
+        match self {
+            Self::NotRunning => "not running, and no late finish in its grace",
+            Self::Finalizing => "an exit younger than `finalize_grace`, and the monitor is not a verified death",
+            Self::ExitZero => "exit 0",
+            Self::ExitNonzero => "an exit other than 0",
+            Self::Ceiling => "no exit, past `max_running`",
+            Self::NobodyLeft => "no exit, the monitor a verified death, the executor one too or never let go",
+            Self::ExecutorDead => "no exit, the executor dead in `dead_ticks` ticks in a row",
+            Self::ShortStreak => "no exit, the executor dead, in fewer ticks",
+            Self::NeverStarted => "no exit, no pid, no identity, no beat, past `start_timeout`",
+            Self::AliveOrUnknown => "no exit, the executor alive or not to be told",
+        }
+    }
+
+    /// What follows from it.
+    #[must_use]
+    pub const fn then(self) -> &'static str {
+        match self {
+            Self::NotRunning => "kept; a late finish past its grace: as 2, and red puts it aside",
+            Self::Finalizing | Self::ShortStreak | Self::AliveOrUnknown => "kept",
+            Self::ExitZero => "the gate is asked; green: `done` and advance; red: as 3; undecided: kept",
+            Self::ExitNonzero => "requeued; `failed` where the exit policy or a cap says so",
+            Self::Ceiling => "as 3; a process that is provably alive is stopped first",
+            Self::NobodyLeft => "as 3, in this very pass",
+            Self::ExecutorDead | Self::NeverStarted => "as 3",
+        }
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
