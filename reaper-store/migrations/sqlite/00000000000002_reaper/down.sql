@@ -1,5 +1,6 @@
 -- All that the migration added, in the reverse order; the owner's columns and rows stay as they are.
 DROP TRIGGER reaper_job_inserted;
+DROP TRIGGER reaper_job_inserted_running;
 DROP TRIGGER reaper_job_started;
 DROP TRIGGER reaper_job_queued;
 DROP TRIGGER reaper_job_pid;

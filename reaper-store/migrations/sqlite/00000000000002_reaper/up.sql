@@ -69,11 +69,16 @@ CREATE TABLE reaper_advances (
     at TEXT NOT NULL DEFAULT (datetime('now'))
 );
 
--- A fence whenever a row enters `running`, by whatever program.
-CREATE TRIGGER reaper_job_inserted AFTER INSERT ON jobs WHEN NEW.status = 'running'
+-- A fence for every new row, so that one whose id was used before is not taken for the old one, and whenever a row enters
+-- `running`, by whatever program.
+CREATE TRIGGER reaper_job_inserted AFTER INSERT ON jobs
+BEGIN
+    UPDATE jobs SET reaper_fence = random() & 9223372036854775807 WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER reaper_job_inserted_running AFTER INSERT ON jobs WHEN NEW.status = 'running'
 BEGIN
     UPDATE jobs SET
-        reaper_fence = random() & 9223372036854775807,
         reaper_started_at = MIN(COALESCE(CASE WHEN typeof(NEW.started_at) = 'text' AND NEW.started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (NEW.started_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
         -- The exit may have been recorded before the row was made.
         reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id),
@@ -173,8 +178,8 @@ END;
 
 -- What is there already is taken over.
 UPDATE tasks SET reaper_stage_version = random() & 9223372036854775807;
+UPDATE jobs SET reaper_fence = random() & 9223372036854775807 WHERE status IN ('queued', 'running');
 UPDATE jobs SET
-    reaper_fence = random() & 9223372036854775807,
     reaper_started_at = MIN(COALESCE(CASE WHEN typeof(started_at) = 'text' AND started_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(started_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (started_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
     reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = jobs.run_id),
     reaper_exit_at = (SELECT MIN(COALESCE(CASE WHEN typeof(r.finished_at) = 'text' AND r.finished_at LIKE '____-__-__%' THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER) + 999 * (r.finished_at NOT LIKE '%.%') END, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
