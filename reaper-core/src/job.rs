@@ -33,12 +33,6 @@ impl From<i64> for Key {
     }
 }
 
-impl From<&str> for Key {
-    fn from(s: &str) -> Self {
-        Self::Text(s.into())
-    }
-}
-
 /// Reads an integer where the text is one as it is printed, and a text key otherwise: `007` and `+7` are texts,
 /// so that every key is read back from what it prints.
 impl FromStr for Key {
@@ -46,7 +40,7 @@ impl FromStr for Key {
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let int = s.parse().ok().filter(|n: &i64| n.to_string() == s);
-        Ok(int.map_or_else(|| s.into(), Self::Int))
+        Ok(int.map_or_else(|_| Self::Text(s.into()), Self::Int))
     }
 }
 

@@ -1,16 +1,56 @@
-//! `reaper explain JOB`: which rule fires, on what figures, and when the answer would change.
+//! `reaper explain JOB`: each rule in order, the figures that it compared, why it fired or not, what the liveness
+//! looked at, and when the answer would change.
 
 use clap::Args;
-use reaper_core::job::Key;
+use reaper_core::{Action, Clock, JobId, Liveness, explain::explain as why, job::Key};
+use reaper_gate::Gate;
 
-use super::{Context, Failure};
+use super::{
+    Context, Failure,
+    output::{Out, Style},
+    world::{self, World},
+};
+use crate::look::sight;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     /// The job's id.
     job: Key,
+    /// In how many ticks in a row a dead executor is taken to have been seen: streaks live in a running reaper.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    ticks: u32,
+    /// Asks the gate, if it comes to that.
+    #[arg(long)]
+    ask_gate: bool,
 }
 
-pub(super) fn explain(_context: &Context, _args: &ExplainArgs) -> Result<(), Failure> {
-    Ok(())
+pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
+    let world = World::open_to_read(&context.config)?;
+    let job = world.job(&JobId(args.job.clone()))?;
+    let policy = world.settings(&context.config)?.policy;
+    let clock = Clock::at(world.store.now()?);
+    let mut seen = sight(&job, world::probe(&context.config)?.as_ref());
+    if matches!(seen.executor.liveness, Liveness::Dead(_)) {
+        seen.dead_ticks = args.ticks;
+    }
+    let mut explanation = why(&job, &seen, &clock, &policy);
+    if let Action::AskGate { gate } = &explanation.decision.action
+        && args.ask_gate
+    {
+        seen.verdict = Some(world::gates(&context.config)?.ask(gate, &job));
+        explanation = why(&job, &seen, &clock, &policy);
+    }
+    context.out.result(&explanation, || paint(context.out, &explanation.to_string()))
+}
+
+/// The page with the rule that fired, and the headings, made visible where there are colours.
+fn paint(out: Out, page: &str) -> String {
+    let style = |line: &str| match line.split_whitespace().next() {
+        Some("=>") => Some(Style::Strong),
+        Some("-") => Some(Style::Faint),
+        Some(_) | None => None,
+    };
+    page.lines()
+        .map(|line| style(line).map_or_else(|| line.to_owned(), |style| out.styled(style, line)))
+        .fold(String::new(), |page, line| page + &line + "\n")
 }

@@ -9,7 +9,7 @@ use reaper_store::history::{Event, Query};
 
 use super::{
     Context, Exit, Failure,
-    passes::{at, words},
+    passes::{at, why, words},
     table::{render, table},
     world::World,
 };
@@ -62,19 +62,18 @@ fn describe(events: &[Event]) -> String {
     if events.is_empty() {
         return "no events\n".into();
     }
-    let mut rows = table(&["when", "job", "by", "what", "why", "from → to"]);
+    let mut rows = table(&["when (UTC)", "job", "by", "what", "why", "from → to"]);
     for event in events {
         let way = match (&event.from, &event.to) {
             (Some(from), Some(to)) => format!("{from} → {to}"),
             (from, to) => from.clone().or_else(|| to.clone()).unwrap_or_default(),
         };
-        let rule = if event.rule.is_empty() { String::new() } else { format!("{}: ", words(&event.rule)) };
         rows.add_row([
-            at(event.at),
+            event.at.format("%Y-%m-%d %H:%M:%S").to_string(),
             event.job.as_ref().map(ToString::to_string).unwrap_or_default(),
             event.by.clone(),
             words(&event.action),
-            format!("{rule}{}", words(&Plain { text: &event.reason, max: 120 }.to_string())),
+            why(&event.rule, &Plain { text: &event.reason, max: 120 }.to_string()),
             way,
         ]);
     }

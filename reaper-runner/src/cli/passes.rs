@@ -63,8 +63,8 @@ fn row(settled: &Settled) -> [String; 6] {
     [
         settled.job.to_string(),
         Plain { text: &settled.agent, max: 20 }.to_string(),
-        format!("{} {}", settled.rule.number(), words(settled.rule.as_str())),
-        words(settled.reason.as_str()),
+        settled.rule.number().to_string(),
+        why(settled.rule.as_str(), settled.reason.as_str()),
         action(&settled.action),
         match &settled.outcome {
             Some(Outcome::Won) => "settled".into(),
@@ -93,6 +93,15 @@ pub(super) fn action(action: &Action) -> String {
 /// A name in words.
 pub(super) fn words(name: &str) -> String {
     name.replace('_', " ")
+}
+
+/// A rule and the reason for which it led to its action, each said once.
+pub(super) fn why(rule: &str, reason: &str) -> String {
+    if rule.is_empty() || reason.starts_with(rule) {
+        words(reason)
+    } else {
+        format!("{}: {}", words(rule), words(reason))
+    }
 }
 
 fn details(out: Out, report: &PassReport, text: &mut String) {

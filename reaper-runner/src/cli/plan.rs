@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     Context, Failure,
     output::Style,
-    passes::{action, words},
+    passes::{action, why, words},
     table::{render, table},
     world::World,
 };
@@ -68,8 +68,8 @@ fn describe(context: &Context, shown: &Shown<'_>) -> String {
             rows.add_row([
                 planned.job.attempt.job.to_string(),
                 reaper_core::effect::Plain { text: &planned.job.agent, max: 20 }.to_string(),
-                format!("{} {}", decision.rule.number(), words(decision.rule.as_str())),
-                words(decision.reason.as_str()),
+                decision.rule.number().to_string(),
+                why(decision.rule.as_str(), decision.reason.as_str()),
                 action(&decision.action),
             ]);
         }

@@ -153,7 +153,7 @@ fn local_probe(config: &Config) -> Result<LocalProbe, Failure> {
     builder.build().map_err(|error| Failure::new(Exit::Usage, format!("{error}: set `host` in reaper.toml")))
 }
 
-fn gates(config: &Config) -> Result<CommandGate, Failure> {
+pub(super) fn gates(config: &Config) -> Result<CommandGate, Failure> {
     let command = |(name, gate): (&String, &crate::config::GateConfig)| {
         let command =
             GateCommand { dir: gate.cwd.clone(), limit: gate.timeout, ..GateCommand::new(gate.command.clone()) };

@@ -1,3 +1,5 @@
+//! What is read from files, flags and defaults, and what is refused.
+
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use reaper_core::{Mode, OnOverrun};

@@ -2,7 +2,7 @@
 
 use reaper_core::{
     Fence, JobSnapshot, Mode, RunId, Status, Timestamp,
-    job::{Attach, Basis, Exit},
+    job::{Attach, Basis, Exit, Key},
 };
 
 use super::{
@@ -32,7 +32,7 @@ fn lost_until_read_anew(scene: Scene<'_>, read: &JobSnapshot) {
 pub fn another_fence(subject: &dyn Subject) {
     let scene = Scene::of(subject);
     let mut read = scene.running();
-    let fence = read.attempt.fence.as_int().map_or_else(|| "other".into(), |fence| Fence::from(fence ^ 1));
+    let fence = read.attempt.fence.as_int().map_or_else(|| Fence(Key::Text("other".into())), |fence| Fence::from(fence ^ 1));
     read.attempt.fence = fence;
     lost_until_read_anew(scene, &read);
 }
@@ -321,5 +321,5 @@ pub fn what_makes_no_sense_is_lost(subject: &dyn Subject) {
 }
 
 fn another_run(run: &RunId) -> RunId {
-    run.as_int().map_or_else(|| "other".into(), |run| RunId::from(run + 1))
+    run.as_int().map_or_else(|| RunId(Key::Text("other".into())), |run| RunId::from(run + 1))
 }
