@@ -40,7 +40,7 @@ impl FromStr for Key {
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let int = s.parse().ok().filter(|n: &i64| n.to_string() == s);
-        Ok(int.map_or_else(|_| Self::Text(s.into()), Self::Int))
+        Ok(int.map_or_else(|| Self::Text(s.into()), Self::Int))
     }
 }
 

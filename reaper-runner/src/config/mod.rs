@@ -2,11 +2,13 @@
 
 mod load;
 mod shape;
+mod span;
 #[cfg(test)]
 mod tests;
 
 pub use load::{ConfigError, Flags, load};
 pub use shape::{
     AgentConfig, BackoffConfig, BreakerConfig, Config, ExitConfig, GateConfig, LeaseConfig, NotifyConfig,
-    PipelineConfig, StageConfig, StartTimeout, TelegramConfig,
+    PipelineConfig, StageConfig, TelegramConfig,
 };
+pub use span::StartTimeout;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reaper_core::{AdvanceOrder, Alert, Effect};
+use reaper_core::{AdvanceOrder, Alert, Effect, TaskId, job::Key};
 
 use super::{
     Subject,
@@ -54,7 +54,7 @@ pub fn what_is_posted_is_due(subject: &dyn Subject) {
             kind: "gate_undecided".into(), job: Some(7.into()), text: "a \"b\"\n'c' ж".into()
         }),
         Effect::Advance(AdvanceOrder {
-            task: "t-1".into(),
+            task: TaskId(Key::Text("t-1".into())),
             repo: "shop".into(),
             from: "review".into(),
             version: i64::MAX.into(),

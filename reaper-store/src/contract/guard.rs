@@ -32,7 +32,11 @@ fn lost_until_read_anew(scene: Scene<'_>, read: &JobSnapshot) {
 pub fn another_fence(subject: &dyn Subject) {
     let scene = Scene::of(subject);
     let mut read = scene.running();
-    let fence = read.attempt.fence.as_int().map_or_else(|| Fence(Key::Text("other".into())), |fence| Fence::from(fence ^ 1));
+    let fence = read
+        .attempt
+        .fence
+        .as_int()
+        .map_or_else(|| Fence(Key::Text("other".into())), |fence| Fence::from(fence ^ 1));
     read.attempt.fence = fence;
     lost_until_read_anew(scene, &read);
 }

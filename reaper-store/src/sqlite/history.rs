@@ -15,6 +15,9 @@ use crate::{
 
 const COLUMNS: &str = "id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence";
 const PRUNE_EVENTS: &str = "DELETE FROM reaper_events WHERE at < ?";
+// An order that is delivered again after this finds its next job, or its task moved on.
+const PRUNE_ADVANCES: &str = "DELETE FROM reaper_advances WHERE at < datetime(? / 1000, 'unixepoch') \
+    AND task_id NOT IN (SELECT task_id FROM reaper_outbox WHERE state <> 'done' AND task_id IS NOT NULL)";
 const PRUNE_OUTBOX: &str = "DELETE FROM reaper_outbox WHERE state = 'done' AND created_at < ?";
 
 /// The statement of a query: the latest ones, in the order in which they happened.
@@ -65,6 +68,7 @@ impl History for SqliteStore {
         self.connections.write(|connection| {
             let events = execute(connection, PRUNE_EVENTS, &[before.into()])?;
             let effects = execute(connection, PRUNE_OUTBOX, &[before.into()])?;
+            execute(connection, PRUNE_ADVANCES, &[before.into()])?;
             Ok(u64::try_from(events.saturating_add(effects)).unwrap_or(u64::MAX))
         })
     }
