@@ -12,7 +12,11 @@ pub mod foreign;
 pub mod history;
 pub mod memory;
 pub mod outbox;
+#[cfg(feature = "sqlite")]
+mod row;
 pub mod schema;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 pub use attempts::Attempts;
 pub use claims::{Claim, Claims, Outcome, Settlement};

@@ -1,0 +1,164 @@
+//! The worker's writes.
+
+use diesel::SqliteConnection;
+use reaper_core::{Attempt, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId, job::Key};
+
+use super::{
+    SqliteStore,
+    facts::{int, raw_job},
+    fault::Fault,
+    sql,
+    statement::{RawRow, Statement, Value},
+};
+use crate::{
+    Attempts, StoreError,
+    attempts::{Enqueued, NewJob, NewTask, Recorded, Taken, Wants, Written},
+    row::RawJob,
+};
+
+/// How many queued rows are looked at together for one that parses.
+const LOOKED_AT: i64 = 16;
+
+impl Attempts for SqliteStore {
+    fn add_task(&self, task: &NewTask) -> Result<TaskId, StoreError> {
+        let statement = Statement::new(
+            sql::ADD_TASK,
+            [
+                ("work_item", task.work_item.as_deref().into()),
+                ("repo", (&task.repo).into()),
+                ("branch", task.branch.as_deref().into()),
+                ("stage", (&task.stage).into()),
+            ],
+        );
+        self.write(|connection| {
+            statement.run(connection)?;
+            Ok(TaskId::from(last_id(connection)?))
+        })
+    }
+
+    fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError> {
+        let source_key = job.source_key.as_deref();
+        let statement = Statement::new(
+            sql::ENQUEUE,
+            [
+                ("agent", (&job.agent).into()),
+                ("repo", (&job.repo).into()),
+                ("task", key(job.task.as_ref().map(|task| &task.0))),
+                ("max_attempts", i64::from(job.max_attempts).into()),
+                ("source_key", source_key.into()),
+            ],
+        );
+        self.write(|connection| {
+            if statement.run(connection)? > 0 {
+                return Ok(Enqueued::New(JobId::from(last_id(connection)?)));
+            }
+            let known = Statement::new(sql::JOB_OF_SOURCE_KEY, [("source_key", source_key.into())]);
+            let known = known.first_row(connection)?.and_then(|mut row| row.next_int());
+            let known = known.ok_or_else(|| StoreError::Database("the new job was not stored".into()))?;
+            Ok(Enqueued::Known(JobId::from(known)))
+        })
+    }
+
+    fn take(&self, wants: &Wants, monitor: &ProcessIdentity) -> Result<Option<Taken>, StoreError> {
+        let monitor = monitor.to_string();
+        // Whoever finds nothing has taken no lock.
+        if self.read(|connection| next(connection, wants))?.is_none() {
+            return Ok(None);
+        }
+        self.write(|connection| match next(connection, wants)? {
+            Some(job) => take(connection, &job, &monitor).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    fn attach(&self, attempt: &Attempt, executor: &ProcessIdentity) -> Result<Written, StoreError> {
+        let (pid, executor) = (i64::from(executor.pid), executor.to_string());
+        let statement = fenced(sql::ATTACH, attempt).with([("executor", (&executor).into()), ("pid", pid.into())]);
+        self.write(|connection| written(&statement, connection))
+    }
+
+    fn beat(&self, attempt: &Attempt) -> Result<Written, StoreError> {
+        self.write(|connection| written(&fenced(sql::BEAT, attempt), connection))
+    }
+
+    fn record_exit(&self, run: &RunId, code: i32) -> Result<Recorded, StoreError> {
+        let of = || ("run", Value::from(&run.0));
+        self.write(|connection| {
+            let recorded = Statement::new(sql::RECORD_EXIT, [of(), ("code", i64::from(code).into())]);
+            if recorded.run(connection)? > 0 {
+                return Ok(Recorded::New);
+            }
+            let exists = int(Statement::new(sql::RUN_EXISTS, [of()]).first_row(connection)?);
+            Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
+        })
+    }
+}
+
+fn key(key: Option<&Key>) -> Value<'_> {
+    key.map_or(Value::Int(None), Value::from)
+}
+
+fn fenced<'a>(sql: &'static str, attempt: &'a Attempt) -> Statement<'a> {
+    Statement::new(sql, [("job", (&attempt.job.0).into()), ("fence", (&attempt.fence.0).into())])
+}
+
+fn written(statement: &Statement<'_>, connection: &mut SqliteConnection) -> Result<Written, Fault> {
+    Ok(if statement.run(connection)? > 0 { Written::Yes } else { Written::NotMine })
+}
+
+fn last_id(connection: &mut SqliteConnection) -> Result<i64, Fault> {
+    let row = Statement::new(sql::LAST_ID, []).first_row(connection)?;
+    Ok(row.and_then(|mut row| row.next_int()).unwrap_or_default())
+}
+
+fn parsed(mut row: RawRow) -> Option<(i64, Option<JobSnapshot>)> {
+    let raw = raw_job(&mut row)?;
+    Some((raw.id, raw.parse().ok()))
+}
+
+/// The oldest job that may be taken and parses.
+fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<JobSnapshot>, Fault> {
+    let agent = match wants {
+        Wants::Job(job) => {
+            let row = Statement::new(sql::TAKEABLE_JOB, [("job", (&job.0).into())]).first_row(connection)?;
+            return Ok(row.and_then(parsed).and_then(|(_, job)| job));
+        }
+        Wants::Any => None,
+        Wants::Agent(agent) => Some(agent.as_str()),
+    };
+    let mut after = i64::MIN;
+    loop {
+        let values = [("after", after.into()), ("agent", agent.into()), ("limit", LOOKED_AT.into())];
+        let rows = Statement::new(sql::TAKEABLE, values).rows(connection)?;
+        let mut last = None;
+        for (id, job) in rows.into_iter().filter_map(parsed) {
+            if job.is_some() {
+                return Ok(job);
+            }
+            last = Some(id);
+        }
+        match last {
+            Some(id) => after = id,
+            None => return Ok(None),
+        }
+    }
+}
+
+fn take(connection: &mut SqliteConnection, job: &JobSnapshot, monitor: &str) -> Result<Taken, Fault> {
+    let task = key(job.task.as_ref().map(|task| &task.id.0));
+    Statement::new(sql::BEGIN_RUN, [("task", task), ("agent", (&job.agent).into())]).run(connection)?;
+    let run = last_id(connection)?;
+    let id = &job.attempt.job;
+    let values = [("job", (&id.0).into()), ("run", run.into()), ("monitor", monitor.into())];
+    Statement::new(sql::TAKE, values).run(connection)?;
+    // The trigger has drawn the fence by now; what the statement itself could return would not have it.
+    let row = Statement::new(sql::JOB, [("job", (&id.0).into())]).first_row(connection)?;
+    let taken = row.and_then(|mut row| raw_job(&mut row)).map(RawJob::parse);
+    match taken {
+        Some(Ok(job)) => Ok(Taken { run: RunId::from(run), job }),
+        Some(Err(bad)) => {
+            Err(StoreError::Database(format!("the job does not parse once it is taken: {bad}")).into())
+        }
+        None => Err(StoreError::Database(format!("job {id} is gone once it is taken")).into()),
+    }
+}

@@ -1,0 +1,222 @@
+//! The claim: one guarded UPDATE a row, the events of the won ones, their effects; all in one transaction.
+
+use diesel::SqliteConnection;
+use reaper_core::{Mode, Status, effect::claim_key, job::Attach};
+use serde_json::json;
+
+use super::{
+    SqliteStore,
+    connection::{Phase, millis},
+    control,
+    facts::{int, json as list},
+    fault::{Fault, is_whole},
+    outbox, sql,
+    statement::{Statement, Value},
+};
+use crate::{Claim, Claims, Outcome, Settlement, StoreError, claims::Actor};
+
+impl Claims for SqliteStore {
+    fn settle(&self, claims: &[Claim]) -> Result<Vec<Outcome>, StoreError> {
+        if claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.settle_set(claims)
+    }
+
+    fn requeue_all_running(&self) -> Result<u64, StoreError> {
+        self.write(|connection| {
+            let events = Statement::new(
+                sql::REQUEUE_ALL_EVENTS,
+                [("actor", Actor::Person.as_str().into()), ("reason", "every running job was put back".into())],
+            );
+            events.run(connection)?;
+            let requeued = Statement::new(sql::REQUEUE_ALL, []).run(connection)?;
+            Ok(u64::try_from(requeued).unwrap_or(u64::MAX))
+        })
+    }
+}
+
+/// Why a set was not settled.
+enum Spoilt {
+    /// The database failed, whatever the rows.
+    Whole(StoreError),
+    /// For a reason that one of its rows can have.
+    Row(String),
+}
+
+impl SqliteStore {
+    /// Settles a set. One that a row spoils is halved until only that row is left out.
+    fn settle_set(&self, claims: &[Claim]) -> Result<Vec<Outcome>, StoreError> {
+        let problem = match self.try_set(claims) {
+            Ok(outcomes) => return Ok(outcomes),
+            Err(Spoilt::Whole(error)) => return Err(error),
+            Err(Spoilt::Row(problem)) => problem,
+        };
+        if claims.len() < 2 {
+            return Ok(vec![Outcome::Refused(problem); claims.len()]);
+        }
+        let (left, right) = claims.split_at(claims.len().div_euclid(2));
+        let mut outcomes = self.settle_set(left)?;
+        match self.settle_set(right) {
+            Ok(more) => outcomes.extend(more),
+            // What the first half won is stored, and its effects with it: that must be said, so the failure is
+            // said of the rows that it befell.
+            Err(error) if won(&outcomes) && !matches!(error, StoreError::OutcomeUnknown(_)) => {
+                outcomes.extend(vec![Outcome::Refused(error.to_string()); right.len()]);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(outcomes)
+    }
+
+    fn try_set(&self, claims: &[Claim]) -> Result<Vec<Outcome>, Spoilt> {
+        let mut settled = Vec::new();
+        let written = self.write_in_phases(|connection| {
+            settled = settle_all(connection, claims)?;
+            Ok(())
+        });
+        let failed = match written {
+            Ok(()) => return Ok(settled),
+            Err(failed) => failed,
+        };
+        match failed.phase {
+            Phase::Before if is_whole(&failed.error) => Err(Spoilt::Whole(failed.error)),
+            Phase::Before => Err(Spoilt::Row(failed.error.to_string())),
+            Phase::Commit => self.look_up(claims, settled, failed.error).map_err(Spoilt::Whole),
+        }
+    }
+
+    /// After a COMMIT that failed: the events say whether it took effect. The kind of the error says nothing.
+    fn look_up(
+        &self,
+        claims: &[Claim],
+        settled: Vec<Outcome>,
+        error: StoreError,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let ids = list(&claims.iter().map(|claim| claim.event.0).collect::<Vec<_>>());
+        let known = self.read(|connection| {
+            let known = Statement::new(sql::EVENTS_KNOWN, [("ids", (&ids).into())]);
+            Ok(int(known.first_row(connection)?))
+        });
+        match known {
+            Ok(0) if won(&settled) => Err(error),
+            Ok(_) => Ok(settled),
+            Err(second) => Err(StoreError::OutcomeUnknown(format!("{error}; then {second}"))),
+        }
+    }
+}
+
+fn won(outcomes: &[Outcome]) -> bool {
+    outcomes.contains(&Outcome::Won)
+}
+
+/// Settles each of a set, inside a transaction.
+fn settle_all(connection: &mut SqliteConnection, claims: &[Claim]) -> Result<Vec<Outcome>, Fault> {
+    let mode = control::mode(connection)?;
+    let mut events = Vec::new();
+    let mut outcomes = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let outcome = settle_one(connection, claim, mode)?;
+        if outcome == Outcome::Won {
+            events.push(event(claim));
+            if let Some(effect) = &claim.effect {
+                let key = claim_key(&claim.attempt, effect);
+                // One that an earlier claim of this attempt has stored stays as it is.
+                let _posted = outbox::post(connection, &key, effect, Some(&claim.attempt.job))?;
+            }
+        }
+        outcomes.push(outcome);
+    }
+    if !events.is_empty() {
+        Statement::new(sql::EVENTS, [("events", (&list(&events)).into())]).run(connection)?;
+    }
+    Ok(outcomes)
+}
+
+fn settle_one(connection: &mut SqliteConnection, claim: &Claim, mode: Mode) -> Result<Outcome, Fault> {
+    if claim.by == Actor::Reaper && mode != Mode::Enforce {
+        return Ok(Outcome::Forbidden(mode));
+    }
+    if !claim.can_be_won() {
+        return Ok(Outcome::Lost);
+    }
+    Ok(if update(claim).run(connection)? == 0 { Outcome::Lost } else { Outcome::Won })
+}
+
+/// The statement of a claim: what it writes, under the guard.
+fn update(claim: &Claim) -> Statement<'_> {
+    let basis = &claim.basis;
+    let guard = [
+        ("job", Value::from(&claim.attempt.job.0)),
+        ("status", basis.status.as_str().into()),
+        ("fence", (&claim.attempt.fence.0).into()),
+        ("run", basis.run.as_ref().map_or(Value::Int(None), |run| (&run.0).into())),
+        ("pid", basis.pid.map(i64::from).into()),
+        ("started_at", basis.started_at.map(|at| at.timestamp_millis()).into()),
+        ("exit_code", basis.exit.map(|exit| i64::from(exit.code)).into()),
+        ("exit_at", basis.exit.map(|exit| exit.at.timestamp_millis()).into()),
+        ("attach", attach(basis.attach).into()),
+        ("beat", basis.beat.into()),
+        ("terminating_at", basis.terminating_at.map(|at| at.timestamp_millis()).into()),
+    ];
+    let reason = ("reason", Value::from(&claim.reason));
+    match claim.settlement {
+        Settlement::Done => Statement::new(sql::CLAIM_DONE, guard),
+        Settlement::Terminate => Statement::new(sql::CLAIM_TERMINATE, guard),
+        Settlement::Dismiss => Statement::new(sql::CLAIM_DISMISS, guard),
+        Settlement::Fail => Statement::new(sql::CLAIM_FAIL, guard).with([reason]),
+        Settlement::Requeue { wait, rescue_cap } => {
+            let (keep, add): (i64, i64) = match (rescue_cap, claim.by) {
+                (Some(_), Actor::Reaper | Actor::Monitor | Actor::Person) => (1, 1),
+                (None, Actor::Person) => (0, 0),
+                (None, Actor::Reaper | Actor::Monitor) => (1, 0),
+            };
+            Statement::new(sql::CLAIM_REQUEUE, guard).with([
+                reason,
+                ("wait", bounded_millis(wait).into()),
+                ("keep", keep.into()),
+                ("add", add.into()),
+                ("cap", rescue_cap.map(i64::from).into()),
+            ])
+        }
+    }
+}
+
+/// An attach state as its column has it.
+pub(super) const fn attach(attach: Attach) -> Option<&'static str> {
+    match attach {
+        Attach::NotSaid => None,
+        Attach::Pending => Some("pending"),
+        Attach::Done => Some("done"),
+    }
+}
+
+/// An event as [`sql::EVENTS`] takes it apart.
+fn event(claim: &Claim) -> serde_json::Value {
+    let to = match claim.settlement {
+        Settlement::Done => Status::Done,
+        Settlement::Requeue { .. } => Status::Queued,
+        Settlement::Fail => Status::Failed,
+        Settlement::Terminate | Settlement::Dismiss => claim.basis.status,
+    };
+    json!([
+        claim.event.0,
+        claim.attempt.job,
+        claim.attempt.fence,
+        claim.by.as_str(),
+        claim.settlement.as_str(),
+        claim.rule,
+        claim.reason,
+        claim.basis.status.as_str(),
+        to.as_str(),
+        claim.evidence.to_string(),
+    ])
+}
+
+/// A wait in milliseconds, short enough that its end is an instant.
+pub(super) fn bounded_millis(wait: std::time::Duration) -> i64 {
+    i64::try_from(millis(wait)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
+}
+
+/// 10,000 years in milliseconds: whatever waits longer waits for ever.
+const LONGEST_WAIT: i64 = 315_576_000_000_000;

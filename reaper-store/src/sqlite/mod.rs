@@ -1,0 +1,158 @@
+//! The store on SQLite, through diesel.
+//!
+//! Other programs write to the same file, in whatever SQLite they have: what must hold whoever writes is kept by
+//! triggers (`migrations/sqlite`), and every write of the store is one `BEGIN IMMEDIATE` transaction. All statements
+//! are in `sql.rs`.
+//!
+//! **Invariant:** no file is opened but through SQLite (closing another descriptor of it would drop SQLite's locks),
+//! none is created but by [`Schema::migrate`](crate::Schema::migrate) on a store that was made by
+//! [`SqliteStore::create_or_open`], and no lock is held after a call returned.
+
+use std::{path::Path, time::Duration};
+
+use diesel::{SqliteConnection, connection::SimpleConnection as _};
+
+mod attempts;
+mod claims;
+mod connection;
+mod control;
+mod facts;
+mod fault;
+mod foreign;
+mod history;
+mod migrate;
+mod outbox;
+mod schema;
+mod sql;
+mod statement;
+
+pub use connection::connect;
+
+use self::{
+    connection::{Access, Failed, Phase, Pool, check_format},
+    fault::Fault,
+    statement::Statement,
+};
+use crate::StoreError;
+
+/// What happens to the journal mode of a database that another program has made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Journal {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// Write-ahead logging: readers and the writer do not wait for each other. It stays with the file.
+    Wal,
+}
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How long a call waits for another program's lock before it is told [`StoreError::Busy`]. Default 5 s.
+    pub busy_timeout: Duration,
+    /// Nothing is ever written, and every call that would fails with [`StoreError::ReadOnly`].
+    pub read_only: bool,
+    /// The journal mode of a database that is adopted. One that Reaper creates has write-ahead logging.
+    pub journal: Journal,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { busy_timeout: Duration::from_secs(5), read_only: false, journal: Journal::Keep }
+    }
+}
+
+/// A jobs table in a SQLite file.
+///
+/// A few connections are kept, one for each call that is under way at once. Where the file is replaced, the new one is
+/// opened; where it is gone, calls fail until it is there again.
+#[derive(Debug)]
+pub struct SqliteStore {
+    pool: Pool,
+    journal: Journal,
+}
+
+impl SqliteStore {
+    /// Opens an existing database. It need not be prepared for Reaper yet.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] where there is no file, it cannot be opened, or it is no SQLite database. Nothing is created.
+    pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let access = if options.read_only { Access::Read } else { Access::Write };
+        let store = Self { pool: Pool::new(path, access, options.busy_timeout)?, journal: options.journal };
+        store.pool.read(check_format)?;
+        Ok(store)
+    }
+
+    /// Opens a database that need not exist: [`Schema::migrate`](crate::Schema::migrate) creates it then, and only
+    /// that.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), where there is a file.
+    pub fn create_or_open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        if options.read_only {
+            return Self::open(path, options);
+        }
+        let pool = Pool::new(path, Access::Create, options.busy_timeout)?;
+        if pool.path().exists() {
+            pool.read(check_format)?;
+        }
+        Ok(Self { pool, journal: options.journal })
+    }
+
+    /// The file, as errors name it.
+    fn database(&self) -> &str {
+        &self.pool.named().database
+    }
+
+    /// Makes the file where there is none and it may be made, and sets the journal mode: of a new database, and of
+    /// another where that was asked for.
+    fn create(&self) -> Result<(), StoreError> {
+        if self.pool.access() == Access::Read {
+            return Err(StoreError::ReadOnly(self.database().into()));
+        }
+        let mut connection = self.pool.fresh(self.pool.access())?;
+        let created = (|| {
+            check_format(&mut connection)?;
+            let objects = Statement::new(sql::OBJECTS, []).first_row(&mut connection)?;
+            if self.journal == Journal::Wal || facts::int(objects) == 0 {
+                connection.batch_execute("PRAGMA journal_mode = WAL")?;
+            }
+            Ok(())
+        })();
+        created.map_err(|fault: Fault| self.pool.named().error(fault))
+    }
+
+    /// Reads, in a database that is prepared.
+    fn read<T>(&self, read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.pool.read(|connection| {
+            schema::check(connection, self.database())?;
+            read(connection)
+        })
+    }
+
+    /// Writes, in a database that is prepared, and says where it failed.
+    fn write_in_phases<T>(
+        &self,
+        write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, Failed> {
+        self.pool.write(|connection| {
+            schema::check(connection, self.database())?;
+            write(connection)
+        })
+    }
+
+    /// Writes, in a database that is prepared.
+    fn write<T>(&self, write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.write_in_phases(write).map_err(|failed| match (failed.phase, failed.error) {
+            // SQLite says these before anything of the commit is done, and rolls back.
+            (Phase::Before, error)
+            | (Phase::Commit, error @ (StoreError::Busy { .. } | StoreError::Full(_) | StoreError::ReadOnly(_))) => {
+                error
+            }
+            (Phase::Commit, error) => StoreError::OutcomeUnknown(error.to_string()),
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Effects, their leases, and what became of them.
+
+use std::time::Duration;
+
+use diesel::SqliteConnection;
+use reaper_core::{Alert, Effect, JobId};
+
+use super::{
+    SqliteStore,
+    claims::bounded_millis,
+    facts::{int, json, sql_limit},
+    fault::Fault,
+    sql,
+    statement::{RawRow, Statement},
+};
+use crate::{
+    Outbox, StoreError,
+    outbox::{Delivered, Delivery, EffectState, OutboxRow, Posted, Which},
+    row::instant,
+};
+
+impl Outbox for SqliteStore {
+    fn lease(&self, which: &Which, limit: usize, lease: Duration) -> Result<Vec<Delivery>, StoreError> {
+        // Most of the time nothing is due, and whoever only looks takes no lock.
+        let any = match which {
+            Which::Due => {
+                self.read(|connection| Ok(int(Statement::new(sql::ANY_DUE, []).first_row(connection)?) > 0))?
+            }
+            Which::Keys(keys) => !keys.is_empty(),
+        };
+        if !any || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let keys = match which {
+            Which::Due => None,
+            Which::Keys(keys) => Some(json(keys)),
+        };
+        self.write(|connection| lease_due(connection, keys.as_deref(), sql_limit(limit), bounded_millis(lease)))
+    }
+
+    fn record(&self, delivery: &Delivery, delivered: &Delivered) -> Result<bool, StoreError> {
+        let of = [("key", (&delivery.key).into()), ("token", delivery.token.into())];
+        let statement = match delivered {
+            Delivered::Done { note } => Statement::new(sql::DELIVERED, of).with([("note", note.into())]),
+            Delivered::Again { problem, wait } => Statement::new(sql::DELIVER_AGAIN, of)
+                .with([("note", problem.into()), ("wait", bounded_millis(*wait).into())]),
+            Delivered::Dead { problem } => Statement::new(sql::DELIVERY_DEAD, of).with([("note", problem.into())]),
+        };
+        self.write(|connection| Ok(statement.run(connection)? > 0))
+    }
+
+    fn post(&self, key: &str, effect: &Effect) -> Result<Posted, StoreError> {
+        let job = match effect {
+            Effect::Alert(alert) => alert.job.clone(),
+            Effect::Advance(_) => None,
+        };
+        self.write(|connection| post(connection, key, effect, job.as_ref()))
+    }
+
+    fn undelivered(&self, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.read(|connection| {
+            let rows = Statement::new(sql::UNDELIVERED, [("limit", sql_limit(limit).into())]).rows(connection)?;
+            Ok(rows.into_iter().filter_map(outbox_row).collect())
+        })
+    }
+}
+
+/// Stores an effect, inside a transaction, unless its key is there.
+pub(super) fn post(
+    connection: &mut SqliteConnection,
+    key: &str,
+    effect: &Effect,
+    job: Option<&JobId>,
+) -> Result<Posted, Fault> {
+    let text = serde_json::to_string(effect)
+        .map_err(|error| StoreError::Database(format!("the effect cannot be written: {error}")))?;
+    let stored = Statement::new(
+        sql::POST,
+        [("key", key.into()), ("job", job.and_then(JobId::as_int).into()), ("effect", (&text).into())],
+    );
+    Ok(if stored.run(connection)? > 0 { Posted::New } else { Posted::Known })
+}
+
+fn lease_due(
+    connection: &mut SqliteConnection,
+    keys: Option<&str>,
+    limit: i64,
+    lease: i64,
+) -> Result<Vec<Delivery>, Fault> {
+    let due = match keys {
+        None => Statement::new(sql::DUE, [("limit", limit.into())]),
+        Some(keys) => Statement::new(sql::DUE_KEYS, [("keys", keys.into()), ("limit", limit.into())]),
+    };
+    let mut deliveries = Vec::new();
+    for mut row in due.rows(connection)? {
+        let (seq, key, effect, tries) = (row.next_int(), row.next_text(), row.next_text(), tries(&mut row));
+        let (Some(seq), Some(key)) = (seq, key) else { continue };
+        let token = fastrand::i64(1..=i64::MAX);
+        let values = [("token", token.into()), ("lease", lease.into()), ("seq", seq.into())];
+        Statement::new(sql::LEASE, values).run(connection)?;
+        match effect.as_deref().map(serde_json::from_str) {
+            Some(Ok(effect)) => {
+                deliveries.push(Delivery { key, effect, tries: tries.saturating_add(1), token });
+            }
+            // It can never be delivered; what it says is left for a person.
+            Some(Err(_)) | None => {
+                let values = [("key", (&key).into()), ("token", token.into()), ("note", UNREADABLE.into())];
+                Statement::new(sql::DELIVERY_DEAD, values).run(connection)?;
+            }
+        }
+    }
+    Ok(deliveries)
+}
+
+fn outbox_row(mut row: RawRow) -> Option<OutboxRow> {
+    let (key, effect) = (row.next_text()?, row.next_text());
+    let job = None;
+    // One that does not parse is shown as what it is.
+    let effect = effect.and_then(|effect| serde_json::from_str(&effect).ok()).unwrap_or_else(|| {
+        Effect::Alert(Alert { kind: "unreadable_effect".into(), job, text: UNREADABLE.into() })
+    });
+    Some(OutboxRow {
+        key,
+        effect,
+        state: if row.next_text().as_deref() == Some("dead") { EffectState::Dead } else { EffectState::Pending },
+        tries: tries(&mut row),
+        created_at: instant(row.next_int()?)?,
+        due_at: instant(row.next_int()?)?,
+        note: row.next_text(),
+    })
+}
+
+fn tries(row: &mut RawRow) -> u32 {
+    row.next_int().and_then(|tries| u32::try_from(tries).ok()).unwrap_or(u32::MAX)
+}
+
+const UNREADABLE: &str = "the stored effect does not parse";
