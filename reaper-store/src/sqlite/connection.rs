@@ -276,9 +276,9 @@ fn establish(
         Err(error) if access != Access::Create => return Err(unreachable(error.to_string())),
         Ok(_) | Err(_) => {}
     }
-    let mut connection = SqliteConnection::establish(&uri(path, access)).map_err(|error| match error {
-        ConnectionError::BadConnection(problem) => unreachable(problem),
-        error => unreachable(error.to_string()),
+    let mut connection = SqliteConnection::establish(&uri(path, access)).map_err(|error| {
+        // Diesel's own words add nothing to SQLite's.
+        unreachable(if let ConnectionError::BadConnection(problem) = error { problem } else { error.to_string() })
     })?;
     // The timeout first: every statement after it may find the database locked.
     let timeout = millis(busy_timeout).min(u64::from(i32::MAX.unsigned_abs()));

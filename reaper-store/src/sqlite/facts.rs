@@ -30,7 +30,7 @@ const BARE: usize = 8;
 
 impl Facts for SqliteStore {
     fn now(&self) -> Result<Timestamp, StoreError> {
-        self.pool.read(|connection| Ok(now(connection)?))
+        self.pool.read(now)
     }
 
     fn load(&self, wanted: &Wanted, from: &Cursor, limit: usize) -> Result<Page, StoreError> {
@@ -107,7 +107,7 @@ pub(super) fn now(connection: &mut SqliteConnection) -> Result<Timestamp, Fault>
 
 fn clock(millis: Option<i64>) -> Result<Timestamp, Fault> {
     let now = millis.and_then(instant);
-    Ok(now.ok_or(StoreError::Corrupt { what: "clock", problem: format!("it says {millis:?} ms") })?)
+    Ok(now.ok_or_else(|| StoreError::Corrupt { what: "clock", problem: format!("it says {millis:?} ms") })?)
 }
 
 /// Where a part begins: after this key and id, and how many rows of it are read.

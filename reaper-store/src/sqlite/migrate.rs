@@ -126,7 +126,11 @@ struct Scripts;
 
 impl MigrationSource<Sqlite> for Scripts {
     fn migrations(&self) -> migration::Result<Vec<Box<dyn migration::Migration<Sqlite>>>> {
-        Ok(SCRIPTS.into_iter().map(|script| Box::new(script) as Box<dyn migration::Migration<Sqlite>>).collect())
+        let mut scripts: Vec<Box<dyn migration::Migration<Sqlite>>> = Vec::new();
+        for script in SCRIPTS {
+            scripts.push(Box::new(script));
+        }
+        Ok(scripts)
     }
 }
 
