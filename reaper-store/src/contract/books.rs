@@ -105,6 +105,8 @@ pub fn events_are_filtered(subject: &dyn Subject) {
     assert_eq!(ask(Query { limit: 2, ..of(&one) }), [ids[2], ids[3]]);
     assert_eq!(ask(Query { limit: 3, ..all() }), ids[1..]);
     assert_eq!(ask(Query { limit: 0, ..all() }), []);
+    let last = scene.events().pop().expect("there are events");
+    assert!(ask(Query { since: Some(last.at), ..all() }).contains(&last.id), "at the instant counts");
     let now = scene.now();
     assert_eq!(ask(Query { since: Some(now - TimeDelta::hours(1)), ..all() }), ids);
     assert_eq!(ask(Query { since: Some(now + TimeDelta::hours(1)), ..all() }), []);

@@ -51,6 +51,7 @@ cases! { $
         an_empty_set_is_nothing
         a_refused_row_hinders_no_other
         requeue_all_running_takes_every_running_row
+        requeue_all_running_takes_all_or_none
         ;
     guard:
         another_fence
@@ -85,6 +86,7 @@ cases! { $
         a_requeue_of_all_and_a_take_between
         an_id_deleted_and_used_again
         a_row_replaced
+        a_waiting_row_replaced
         a_row_replaced_and_taken
         each_attempt_is_settled_by_its_own_claim
         ;

@@ -119,6 +119,18 @@ pub fn a_row_replaced(subject: &dyn Subject) {
     settles_no_other(scene, &read);
 }
 
+/// A row that waits and has never run, replaced by another: a person's word was about the first.
+pub fn a_waiting_row_replaced(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let job = scene.insert(&ForeignJob::default());
+    let read = scene.job(&job);
+    let again = ForeignJob { id: Some(job.clone()), ..ForeignJob::default() };
+    assert_eq!(scene.foreign().replace_job(&again).expect("a foreign write works"), job);
+    for settlement in [Settlement::Fail, Settlement::Done, RETRY] {
+        scene.lose(&claim_by(Actor::Person, &read, settlement));
+    }
+}
+
 /// The row replaced by one that waits, and that taken.
 pub fn a_row_replaced_and_taken(subject: &dyn Subject) {
     let scene = Scene::of(subject);

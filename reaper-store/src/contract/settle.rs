@@ -96,7 +96,8 @@ pub fn fail_gives_the_job_up(subject: &dyn Subject) {
 /// `Terminate` writes when the stop was announced and nothing else.
 pub fn terminate_announces_a_stop_and_nothing_else(subject: &dyn Subject) {
     let scene = Scene::of(subject);
-    let read = scene.running();
+    // Two attempts without an identity have no executor in common.
+    let (read, _other) = (scene.running(), scene.running());
     let after = scene.win(&claim(&read, Settlement::Terminate));
     let at = after.terminating_at.expect("the stop is announced");
     assert!(scene.is_about(at, Duration::ZERO), "it bears the database's time: {at}");
@@ -302,4 +303,14 @@ pub fn requeue_all_running_takes_every_running_row(subject: &dyn Subject) {
     expected.sort();
     assert_eq!(jobs, expected);
     assert_eq!(scene.store().requeue_all_running().expect("the database works"), 0);
+}
+
+/// It takes all or none: a row that the database refuses ends it, and nothing was changed.
+pub fn requeue_all_running_takes_all_or_none(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let rows: Vec<_> = (0..3).map(|_| scene.running().attempt.job).collect();
+    scene.foreign().refuse_updates(&rows[1]).expect("a foreign trigger can be made");
+    let before = scene.dump();
+    assert!(scene.store().requeue_all_running().is_err());
+    assert_eq!(scene.dump(), before);
 }

@@ -20,6 +20,9 @@ mod snapshot;
 mod tables;
 mod triggers;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,

@@ -62,7 +62,6 @@ pub(super) struct Inherited {
 /// What Reaper adds to a job's row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Added {
-    /// 0 until the row first enters `running`.
     pub(super) fence: i64,
     /// When the row entered `running`.
     pub(super) entered: Option<Timestamp>,

@@ -9,8 +9,9 @@ use crate::StoreError;
 impl Tables {
     /// INSERT of a job.
     pub(super) fn insert_job(&mut self, id: JobId, mut row: JobRow) {
+        // Drawn for a waiting row as well: a person may settle it, and its id may have been another's.
+        row.added.fence = draw();
         if row.is(Status::Running) {
-            row.added.fence = draw();
             row.added.entered = Some(self.now);
             // Its exit may have been recorded before the row was made.
             row.added.exit = self.exit_of(&row);
