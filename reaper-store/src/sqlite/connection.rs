@@ -62,6 +62,20 @@ impl FileId {
 struct Link {
     connection: SqliteConnection,
     file: FileId,
+    verified: Option<i64>,
+}
+
+impl Link {
+    fn session(&mut self) -> Session<'_> {
+        Session { connection: &mut self.connection, verified: &mut self.verified }
+    }
+}
+
+/// A connection for the time of a call.
+pub(super) struct Session<'c> {
+    pub(super) connection: &'c mut SqliteConnection,
+    /// The number of the schema that was looked through last and holds all that it must.
+    pub(super) verified: &'c mut Option<i64>,
 }
 
 /// Where a write failed.
@@ -129,12 +143,9 @@ impl Pool {
     }
 
     /// Reads. Each statement sees one state of the database; two may see two.
-    pub(super) fn read<T>(
-        &self,
-        read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
+    pub(super) fn read<T>(&self, read: impl FnOnce(Session<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
         let mut link = self.link(self.access_to_existing())?;
-        match read(&mut link.connection) {
+        match read(link.session()) {
             Ok(value) => {
                 self.keep(link);
                 Ok(value)
@@ -144,23 +155,20 @@ impl Pool {
     }
 
     /// Writes in one immediate transaction: all of it is kept, or nothing.
-    pub(super) fn write<T>(
-        &self,
-        write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
-    ) -> Result<T, Failed> {
+    pub(super) fn write<T>(&self, write: impl FnOnce(Session<'_>) -> Result<T, Fault>) -> Result<T, Failed> {
         let before = |error| Failed { error, phase: Phase::Before };
         if self.access == Access::Read {
             return Err(before(StoreError::ReadOnly(self.named.database.clone())));
         }
         let mut link = self.link(self.access_to_existing()).map_err(before)?;
-        let file = link.file;
+        let Link { connection, file, verified } = &mut link;
         // The error that ended the transaction, kept aside: after a full disk SQLite has rolled back by itself, and
         // diesel's own ROLLBACK then hides the cause behind "cannot rollback".
         let mut inner = None;
         let mut committing = false;
-        let written = link.connection.immediate_transaction(|connection| {
-            let written = write(connection).and_then(|value| {
-                self.check_file(file)?;
+        let written = connection.immediate_transaction(|connection| {
+            let written = write(Session { connection, verified }).and_then(|value| {
+                self.check_file(*file)?;
                 Ok(value)
             });
             match written {
@@ -229,7 +237,7 @@ impl Pool {
     fn open(&self, access: Access) -> Result<Link, StoreError> {
         let connection = establish(&self.path, access, self.busy_timeout, &self.named)?;
         let file = FileId::of(&self.path)?;
-        Ok(Link { connection, file })
+        Ok(Link { connection, file, verified: None })
     }
 
     fn check_file(&self, file: FileId) -> Result<(), StoreError> {

@@ -8,33 +8,23 @@ use reaper_core::{JobId, TaskId, Timestamp};
 use super::{
     SqliteStore,
     fault::Fault,
-    schema::check_version,
+    load::load,
     sql,
     statement::{RawRow, Statement},
 };
 use crate::{
     Facts, StoreError,
-    facts::{Census, Cursor, Page, Position, Row, StalledTask, Wanted},
+    facts::{Census, Cursor, Page, Row, StalledTask, Wanted},
     row::{Raw, RawJob, instant, shown},
 };
 
-/// The parts of a load, as they are numbered in its statement.
-const PARTS: usize = 9;
-
-/// Which parts are read for late finishes, suspects, and processes of this host.
-const LATE: usize = 4;
-const SUSPECTS: usize = 5;
-const EXECUTORS: usize = 6;
-const MONITORS: usize = 7;
-const BARE: usize = 8;
-
 impl Facts for SqliteStore {
     fn now(&self) -> Result<Timestamp, StoreError> {
-        self.pool.read(now)
+        self.read(now)
     }
 
     fn load(&self, wanted: &Wanted, from: &Cursor, limit: usize) -> Result<Page, StoreError> {
-        self.pool.read(|connection| load(connection, wanted, from, limit, self.database()))
+        self.read(|connection| load(connection, wanted, from, limit))
     }
 
     fn job(&self, job: &JobId) -> Result<Option<Row>, StoreError> {
@@ -105,104 +95,9 @@ pub(super) fn now(connection: &mut SqliteConnection) -> Result<Timestamp, Fault>
     clock(row.and_then(|mut row| row.next_int()))
 }
 
-fn clock(millis: Option<i64>) -> Result<Timestamp, Fault> {
+pub(super) fn clock(millis: Option<i64>) -> Result<Timestamp, Fault> {
     let now = millis.and_then(instant);
     Ok(now.ok_or_else(|| StoreError::Corrupt { what: "clock", problem: format!("it says {millis:?} ms") })?)
-}
-
-/// Where a part begins: after this key and id, and how many rows of it are read.
-struct Start {
-    key: i64,
-    after: i64,
-    limit: i64,
-}
-
-fn start(position: Option<&Position>, wanted: bool, limit: i64) -> Start {
-    match position {
-        Some(Position::Start) | None if wanted => Start { key: i64::MIN, after: i64::MIN, limit },
-        Some(Position::After { key, id }) if wanted => {
-            Start { key: key.unwrap_or(i64::MIN), after: id.as_int().unwrap_or(i64::MAX), limit }
-        }
-        Some(Position::Start | Position::After { .. } | Position::End) | None => {
-            Start { key: i64::MAX, after: i64::MAX, limit: 0 }
-        }
-    }
-}
-
-fn load(
-    connection: &mut SqliteConnection,
-    wanted: &Wanted,
-    from: &Cursor,
-    limit: usize,
-    database: &str,
-) -> Result<Page, Fault> {
-    let limit = sql_limit(limit.max(1));
-    let here = wanted.here.as_ref();
-    let is_wanted = |part: usize| match part {
-        LATE => wanted.late_finishes,
-        SUSPECTS => !wanted.suspects.is_empty(),
-        EXECUTORS | MONITORS => here.is_some(),
-        BARE => here.is_some_and(|here| here.bare_pids),
-        _ => true,
-    };
-    let [a, b, c, d, e, f, g, h, i]: [Start; PARTS] =
-        std::array::from_fn(|part| start(from.0.get(part), is_wanted(part), limit));
-    let limits = [&a, &b, &c, &d, &e, &f, &g, &h, &i].map(|start| start.limit);
-    let suspects = json(&wanted.suspects.iter().filter_map(JobId::as_int).collect::<Vec<_>>());
-    let statement = Statement::new(
-        sql::LOAD,
-        [
-            ("exits_until", wanted.exits_until.timestamp_millis().into()),
-            ("started_until", wanted.started_until.timestamp_millis().into()),
-            ("suspects", (&suspects).into()),
-            ("host", here.map(|here| here.host.as_str()).into()),
-            ("after_a", a.after.into()),
-            ("limit_a", a.limit.into()),
-            ("key_b", b.key.into()),
-            ("after_b", b.after.into()),
-            ("limit_b", b.limit.into()),
-            ("after_c", c.after.into()),
-            ("limit_c", c.limit.into()),
-            ("key_d", d.key.into()),
-            ("after_d", d.after.into()),
-            ("limit_d", d.limit.into()),
-            ("after_e", e.after.into()),
-            ("limit_e", e.limit.into()),
-            ("after_f", f.after.into()),
-            ("limit_f", f.limit.into()),
-            ("after_g", g.after.into()),
-            ("limit_g", g.limit.into()),
-            ("after_h", h.after.into()),
-            ("limit_h", h.limit.into()),
-            ("after_i", i.after.into()),
-            ("limit_i", i.limit.into()),
-        ],
-    );
-    let mut now = None;
-    let mut rows = Vec::new();
-    // What each part gave, and where it ended.
-    let mut read = limits.map(|limit| (limit, Position::End));
-    for mut row in statement.rows(connection)? {
-        now = row.next_int().or(now);
-        if rows.is_empty() {
-            check_version(row.next_text().as_deref(), database)?;
-        } else {
-            drop(row.next());
-        }
-        let Some(part) = row.next_int() else { continue };
-        let key = row.next_int();
-        let Some(raw) = raw_job(&mut row) else { continue };
-        if let Some((left, position)) = usize::try_from(part).ok().and_then(|part| read.get_mut(part)) {
-            *left = left.saturating_sub(1);
-            *position = Position::After { key, id: raw.id.into() };
-        }
-        rows.push(raw.parse());
-    }
-    // A part that gave fewer rows than it might have is read to its end.
-    let next: Vec<_> =
-        read.into_iter().map(|(left, position)| if left == 0 { position } else { Position::End }).collect();
-    let next = next.iter().any(|position| *position != Position::End).then_some(Cursor(next));
-    Ok(Page { now: clock(now)?, rows, next })
 }
 
 /// A job from its columns; `None` where there is no row.

@@ -20,9 +20,11 @@ mod facts;
 mod fault;
 mod foreign;
 mod history;
+mod load;
 mod migrate;
 mod outbox;
 mod schema;
+mod script;
 mod sql;
 mod statement;
 
@@ -81,7 +83,7 @@ impl SqliteStore {
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let access = if options.read_only { Access::Read } else { Access::Write };
         let store = Self { pool: Pool::new(path, access, options.busy_timeout)?, journal: options.journal };
-        store.pool.read(check_format)?;
+        store.pool.read(|session| check_format(session.connection))?;
         Ok(store)
     }
 
@@ -97,7 +99,7 @@ impl SqliteStore {
         }
         let pool = Pool::new(path, Access::Create, options.busy_timeout)?;
         if pool.path().exists() {
-            pool.read(check_format)?;
+            pool.read(|session| check_format(session.connection))?;
         }
         Ok(Self { pool, journal: options.journal })
     }
@@ -117,7 +119,7 @@ impl SqliteStore {
         let created = (|| {
             check_format(&mut connection)?;
             let objects = Statement::new(sql::OBJECTS, []).first_row(&mut connection)?;
-            if self.journal == Journal::Wal || facts::int(objects) == 0 {
+            if self.journal == Journal::Wal || objects.is_none() {
                 connection.batch_execute("PRAGMA journal_mode = WAL")?;
             }
             Ok(())
@@ -127,9 +129,9 @@ impl SqliteStore {
 
     /// Reads, in a database that is prepared.
     fn read<T>(&self, read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.pool.read(|connection| {
-            schema::check(connection, self.database())?;
-            read(connection)
+        self.pool.read(|mut session| {
+            schema::check(&mut session, self.database())?;
+            read(session.connection)
         })
     }
 
@@ -138,21 +140,22 @@ impl SqliteStore {
         &self,
         write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, Failed> {
-        self.pool.write(|connection| {
-            schema::check(connection, self.database())?;
-            write(connection)
+        self.pool.write(|mut session| {
+            schema::check(&mut session, self.database())?;
+            write(session.connection)
         })
     }
 
     /// Writes, in a database that is prepared.
     fn write<T>(&self, write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.write_in_phases(write).map_err(|failed| match (failed.phase, failed.error) {
-            // SQLite says these before anything of the commit is done, and rolls back.
-            (Phase::Before, error)
-            | (Phase::Commit, error @ (StoreError::Busy { .. } | StoreError::Full(_) | StoreError::ReadOnly(_))) => {
-                error
-            }
-            (Phase::Commit, error) => StoreError::OutcomeUnknown(error.to_string()),
-        })
+        self.write_in_phases(write).map_err(Self::failure)
+    }
+
+    /// What a write that failed is to whoever called.
+    fn failure(failed: Failed) -> StoreError {
+        let Failed { error, phase } = failed;
+        // SQLite says these before anything of the commit is done, and rolls back.
+        let undone = matches!(error, StoreError::Busy { .. } | StoreError::Full(_) | StoreError::ReadOnly(_));
+        if phase == Phase::Before || undone { error } else { StoreError::OutcomeUnknown(error.to_string()) }
     }
 }

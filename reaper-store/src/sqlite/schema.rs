@@ -1,18 +1,30 @@
-//! Whether a database is prepared, by this version of Reaper and not by a newer one.
+//! Whether a database is prepared: by this version of Reaper, not by a newer one, and still.
 
 use diesel::SqliteConnection;
 
-use super::{fault::Fault, migrate::LATEST, sql, statement::Statement};
+use super::{connection::Session, fault::Fault, migrate, migrate::LATEST, sql, statement::Statement};
 use crate::StoreError;
 
-/// Fails unless the latest migration that was run is this program's latest.
-pub(super) fn check(connection: &mut SqliteConnection, database: &str) -> Result<(), Fault> {
-    let row = Statement::new(sql::VERSION, []).first_row(connection)?;
-    check_version(row.and_then(|mut row| row.next_text()).as_deref(), database)
+/// Fails unless the latest migration that was run is this program's latest, and all that it made is there.
+///
+/// An owner who rebuilds a table takes its triggers away without knowing; without them a fence means nothing. So
+/// whenever the schema has another number than when it was last looked through, it is looked through again.
+pub(super) fn check(session: &mut Session<'_>, database: &str) -> Result<(), Fault> {
+    let schema = first_int(session.connection, sql::SCHEMA_VERSION)?;
+    let version = Statement::new(sql::VERSION, []).first_row(session.connection)?;
+    check_version(version.and_then(|mut row| row.next_text()).as_deref(), database)?;
+    if *session.verified != schema {
+        let absent = migrate::absent(session.connection)?;
+        if !absent.is_empty() {
+            let problem = format!("it lacks {}", absent.join(", "));
+            return Err(StoreError::NotMigrated { database: database.into(), problem }.into());
+        }
+        *session.verified = schema;
+    }
+    Ok(())
 }
 
-/// The same, of a version that was read already.
-pub(super) fn check_version(version: Option<&str>, database: &str) -> Result<(), Fault> {
+fn check_version(version: Option<&str>, database: &str) -> Result<(), Fault> {
     let not_migrated = |problem: String| StoreError::NotMigrated { database: database.into(), problem };
     match version {
         Some(LATEST) => Ok(()),
@@ -20,6 +32,10 @@ pub(super) fn check_version(version: Option<&str>, database: &str) -> Result<(),
             Err(StoreError::NewerSchema { database: database.into(), found: newer.into() }.into())
         }
         Some(older) => Err(not_migrated(format!("it is at migration {older}, not {LATEST}")).into()),
-        None => Err(not_migrated("it has no migration".into()).into()),
+        None => Err(not_migrated("no migration was run".into()).into()),
     }
+}
+
+fn first_int(connection: &mut SqliteConnection, sql: &'static str) -> Result<Option<i64>, Fault> {
+    Ok(Statement::new(sql, []).first_row(connection)?.and_then(|mut row| row.next_int()))
 }

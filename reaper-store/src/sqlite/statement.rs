@@ -85,7 +85,7 @@ impl<'v> Statement<'v> {
     }
 
     /// With values for more names.
-    pub(super) fn with<const N: usize>(mut self, values: [(&'static str, Value<'v>); N]) -> Self {
+    pub(super) fn with(mut self, values: impl IntoIterator<Item = (&'static str, Value<'v>)>) -> Self {
         self.values.extend(values);
         self
     }

@@ -4,10 +4,11 @@ DROP TRIGGER IF EXISTS reaper_tasks_stage;
 DROP TRIGGER IF EXISTS reaper_tasks_insert;
 DROP TRIGGER IF EXISTS reaper_runs_update;
 DROP TRIGGER IF EXISTS reaper_runs_insert;
-DROP TRIGGER IF EXISTS reaper_jobs_changed;
-DROP TRIGGER IF EXISTS reaper_jobs_queued;
-DROP TRIGGER IF EXISTS reaper_jobs_running;
-DROP TRIGGER IF EXISTS reaper_jobs_insert;
+DROP TRIGGER IF EXISTS reaper_jobs_change;
+DROP TRIGGER IF EXISTS reaper_jobs_enter_queued;
+DROP TRIGGER IF EXISTS reaper_jobs_enter_running;
+DROP TRIGGER IF EXISTS reaper_jobs_insert_running;
+DROP TRIGGER IF EXISTS reaper_jobs_insert_queued;
 
 DROP INDEX IF EXISTS reaper_jobs_source_key;
 DROP INDEX IF EXISTS reaper_jobs_live;

@@ -131,8 +131,15 @@ CREATE UNIQUE INDEX IF NOT EXISTS reaper_jobs_source_key ON jobs (reaper_source_
 -- last_insert_rowid() of the statement that fired them. An instant that another program wrote is taken where it
 -- can be read and has come; otherwise it is the one at which the trigger saw the row.
 
+-- A row that waits has a fence as well: a person may settle it, and its id may have been another's.
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_insert_queued AFTER INSERT ON jobs
+WHEN NEW.status = 'queued'
+BEGIN
+    UPDATE jobs SET reaper_fence = max(1, random() & 9223372036854775807) WHERE id = NEW.id;
+END;
+
 -- A row that is inserted as running (REPLACE included) is an attempt, whose exit may have been recorded before.
-CREATE TRIGGER IF NOT EXISTS reaper_jobs_insert AFTER INSERT ON jobs
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_insert_running AFTER INSERT ON jobs
 WHEN NEW.status = 'running'
 BEGIN
     UPDATE jobs SET
@@ -153,7 +160,7 @@ END;
 
 -- Entering running begins an attempt. What stands on the row unchanged was the attempt's before: pid and run_id
 -- are marked as inherited (bits 1 and 2), started_at is not believed, what named its processes is taken away.
-CREATE TRIGGER IF NOT EXISTS reaper_jobs_running AFTER UPDATE OF status ON jobs
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_enter_running AFTER UPDATE OF status ON jobs
 WHEN NEW.status = 'running' AND OLD.status IS NOT 'running'
 BEGIN
     UPDATE jobs SET
@@ -185,7 +192,7 @@ BEGIN
 END;
 
 -- Entering queued takes away the exit and what named processes.
-CREATE TRIGGER IF NOT EXISTS reaper_jobs_queued AFTER UPDATE OF status ON jobs
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_enter_queued AFTER UPDATE OF status ON jobs
 WHEN NEW.status = 'queued' AND OLD.status IS NOT 'queued'
     AND (NEW.reaper_exit_code IS NOT NULL OR NEW.reaper_exit_at IS NOT NULL OR NEW.reaper_attach IS NOT NULL
         OR NEW.reaper_executor IS NOT NULL OR NEW.reaper_monitor IS NOT NULL OR NEW.reaper_beat IS NOT NULL
@@ -204,7 +211,7 @@ BEGIN
 END;
 
 -- A pid or a run that changes on a row that is alive is the attempt's own, and another run brings its exit along.
-CREATE TRIGGER IF NOT EXISTS reaper_jobs_changed AFTER UPDATE OF pid, run_id, started_at ON jobs
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_change AFTER UPDATE OF pid, run_id, started_at ON jobs
 WHEN (NEW.status = 'queued' OR (NEW.status = 'running' AND OLD.status = 'running'))
     AND (NEW.pid IS NOT OLD.pid OR NEW.run_id IS NOT OLD.run_id OR NEW.started_at IS NOT OLD.started_at)
 BEGIN
