@@ -12,6 +12,8 @@ pub mod foreign;
 pub mod history;
 pub mod memory;
 pub mod outbox;
+#[cfg(feature = "sqlite")]
+mod row;
 pub mod schema;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

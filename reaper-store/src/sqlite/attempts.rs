@@ -1,158 +1,164 @@
-//! The worker's side.
+//! The worker's writes.
 
 use diesel::SqliteConnection;
-use reaper_core::{Attempt, JobId, ProcessIdentity, RunId, TaskId};
+use reaper_core::{Attempt, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId, job::Key};
 
 use super::{
     SqliteStore,
-    facts::read_job,
+    facts::{int, raw_job},
     fault::Fault,
-    sql::{Bind, execute, first, now_ms},
+    sql,
+    statement::{RawRow, Statement, Value},
 };
 use crate::{
     Attempts, StoreError,
     attempts::{Enqueued, NewJob, NewTask, Recorded, Taken, Wants, Written},
+    row::RawJob,
 };
 
-const LAST_ID: &str = "SELECT last_insert_rowid()";
-const ADD_TASK: &str = "INSERT INTO tasks (work_item_id, repo, branch, stage) VALUES (?, ?, ?, ?)";
-const KNOWN: &str = "SELECT id FROM jobs WHERE reaper_source_key = ?";
-const ENQUEUE: &str = "INSERT INTO jobs (agent, repo, task_id, status, max_attempts, reaper_source_key) \
-                       VALUES (?, ?, ?, 'queued', ?, ?)";
-/// The oldest that is due, no late finish, and wanted.
-macro_rules! due {
-    ($wanted:literal) => {
-        concat!(
-            "SELECT id FROM jobs INDEXED BY reaper_queue WHERE status = 'queued' ",
-            "AND (reaper_available_at IS NULL OR reaper_available_at <= ?) AND reaper_exit_code IS NOT 0 ",
-            $wanted,
-            " AND id > ? ORDER BY id LIMIT 1"
-        )
-    };
-}
-pub(super) const DUE: &str = due!("");
-pub(super) const DUE_FOR: &str = due!("AND agent = ?");
-pub(super) const DUE_ID: &str = due!("AND id = ?");
-const NEW_RUN: &str = "INSERT INTO agent_runs (task_id, agent, started_at) \
-                       SELECT task_id, agent, datetime('now') FROM jobs WHERE id = ?";
-const TAKE: &str = "UPDATE jobs SET status = 'running', attempts = attempts + 1, started_at = datetime('now'), \
-                    run_id = ?, pid = NULL WHERE id = ? AND status = 'queued'";
-// A statement of its own: entering `running` clears what the attempt before left.
-const LAUNCH: &str =
-    "UPDATE jobs SET reaper_attach = 'pending', reaper_monitor = ?, reaper_monitor_host = ? WHERE id = ?";
-const ATTACH: &str = "UPDATE jobs SET pid = ?, reaper_executor = ?, reaper_host = ?, reaper_attach = 'done' \
-                      WHERE id = ? AND status = 'running' AND reaper_fence = ?";
-const BEAT: &str = "UPDATE jobs SET reaper_beat = coalesce(reaper_beat, 0) + 1, reaper_beat_at = ? \
-                    WHERE id = ? AND status = 'running' AND reaper_fence = ?";
-const RECORD: &str = "UPDATE agent_runs SET exit_code = ?, finished_at = datetime('now') \
-                      WHERE id = ? AND exit_code IS NULL";
-const RUN: &str = "SELECT 1 FROM agent_runs WHERE id = ?";
-
-fn last_id(connection: &mut SqliteConnection) -> Result<i64, Fault> {
-    let id = first(connection, LAST_ID, &[])?.and_then(|row| row.int(0));
-    id.ok_or(Fault::Database(diesel::result::Error::NotFound))
-}
-
-/// The job that is taken next. One that does not parse is passed over, so that it hinders none behind it.
-fn find(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<i64>, Fault> {
-    let now = now_ms(connection)?;
-    let mut after = i64::MIN;
-    loop {
-        let (text, mut binds) = match wants {
-            Wants::Any => (DUE, vec![now.into()]),
-            Wants::Agent(agent) => (DUE_FOR, vec![now.into(), agent.as_str().into()]),
-            Wants::Job(job) => (DUE_ID, vec![now.into(), job.as_int().into()]),
-        };
-        binds.push(after.into());
-        let Some(id) = first(connection, text, &binds)?.and_then(|row| row.int(0)) else {
-            return Ok(None);
-        };
-        if read_job(connection, id)?.is_some_and(|job| job.is_ok()) {
-            return Ok(Some(id));
-        }
-        after = id;
-    }
-}
-
-fn written(rows: usize) -> Written {
-    if rows > 0 { Written::Yes } else { Written::NotMine }
-}
+/// How many queued rows are looked at together for one that parses.
+const LOOKED_AT: i64 = 16;
 
 impl Attempts for SqliteStore {
     fn add_task(&self, task: &NewTask) -> Result<TaskId, StoreError> {
-        let NewTask { repo, work_item, branch, stage } = task;
-        let binds =
-            [work_item.clone().into(), repo.as_str().into(), branch.clone().into(), Bind::from(stage.as_str())];
-        self.connections.write(|connection| {
-            execute(connection, ADD_TASK, &binds)?;
+        let statement = Statement::new(
+            sql::ADD_TASK,
+            [
+                ("work_item", task.work_item.as_deref().into()),
+                ("repo", (&task.repo).into()),
+                ("branch", task.branch.as_deref().into()),
+                ("stage", (&task.stage).into()),
+            ],
+        );
+        self.write(|connection| {
+            statement.run(connection)?;
             Ok(TaskId::from(last_id(connection)?))
         })
     }
 
     fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError> {
-        let task = job.task.as_ref().and_then(TaskId::as_int);
-        let binds = [
-            job.agent.as_str().into(),
-            job.repo.as_str().into(),
-            task.into(),
-            i64::from(job.max_attempts).into(),
-            job.source_key.clone().into(),
-        ];
-        self.connections.write(|connection| {
-            if let Some(key) = &job.source_key
-                && let Some(id) = first(connection, KNOWN, &[key.as_str().into()])?.and_then(|row| row.int(0))
-            {
-                return Ok(Enqueued::Known(JobId::from(id)));
+        let source_key = job.source_key.as_deref();
+        let statement = Statement::new(
+            sql::ENQUEUE,
+            [
+                ("agent", (&job.agent).into()),
+                ("repo", (&job.repo).into()),
+                ("task", key(job.task.as_ref().map(|task| &task.0))),
+                ("max_attempts", i64::from(job.max_attempts).into()),
+                ("source_key", source_key.into()),
+            ],
+        );
+        self.write(|connection| {
+            if statement.run(connection)? > 0 {
+                return Ok(Enqueued::New(JobId::from(last_id(connection)?)));
             }
-            execute(connection, ENQUEUE, &binds)?;
-            Ok(Enqueued::New(JobId::from(last_id(connection)?)))
+            let known = Statement::new(sql::JOB_OF_SOURCE_KEY, [("source_key", source_key.into())]);
+            let known = known.first_row(connection)?.and_then(|mut row| row.next_int());
+            let known = known.ok_or_else(|| StoreError::Database("the new job was not stored".into()))?;
+            Ok(Enqueued::Known(JobId::from(known)))
         })
     }
 
     fn take(&self, wants: &Wants, monitor: &ProcessIdentity) -> Result<Option<Taken>, StoreError> {
-        // An empty queue is seen without the write lock.
-        if self.connections.read(|connection| find(connection, wants))?.is_none() {
+        let monitor = monitor.to_string();
+        // Whoever finds nothing has taken no lock.
+        if self.read(|connection| next(connection, wants))?.is_none() {
             return Ok(None);
         }
-        self.connections.write(|connection| {
-            let Some(id) = find(connection, wants)? else {
-                return Ok(None);
-            };
-            execute(connection, NEW_RUN, &[id.into()])?;
-            let run = last_id(connection)?;
-            execute(connection, TAKE, &[run.into(), id.into()])?;
-            execute(connection, LAUNCH, &[monitor.to_string().into(), monitor.host.as_str().into(), id.into()])?;
-            let job = read_job(connection, id)?.and_then(Result::ok);
-            Ok(job.map(|job| Taken { run: RunId::from(run), job }))
+        self.write(|connection| match next(connection, wants)? {
+            Some(job) => take(connection, &job, &monitor).map(Some),
+            None => Ok(None),
         })
     }
 
     fn attach(&self, attempt: &Attempt, executor: &ProcessIdentity) -> Result<Written, StoreError> {
-        let binds = [
-            i64::from(executor.pid).into(),
-            executor.to_string().into(),
-            executor.host.as_str().into(),
-            attempt.job.as_int().into(),
-            attempt.fence.as_int().into(),
-        ];
-        self.connections.write(|connection| Ok(written(execute(connection, ATTACH, &binds)?)))
+        let (pid, executor) = (i64::from(executor.pid), executor.to_string());
+        let statement = fenced(sql::ATTACH, attempt).with([("executor", (&executor).into()), ("pid", pid.into())]);
+        self.write(|connection| written(&statement, connection))
     }
 
     fn beat(&self, attempt: &Attempt) -> Result<Written, StoreError> {
-        self.connections.write(|connection| {
-            let now = now_ms(connection)?;
-            let binds = [now.into(), attempt.job.as_int().into(), attempt.fence.as_int().into()];
-            Ok(written(execute(connection, BEAT, &binds)?))
-        })
+        self.write(|connection| written(&fenced(sql::BEAT, attempt), connection))
     }
 
     fn record_exit(&self, run: &RunId, code: i32) -> Result<Recorded, StoreError> {
-        self.connections.write(|connection| {
-            if execute(connection, RECORD, &[i64::from(code).into(), run.as_int().into()])? > 0 {
+        let of = || ("run", Value::from(&run.0));
+        self.write(|connection| {
+            let recorded = Statement::new(sql::RECORD_EXIT, [of(), ("code", i64::from(code).into())]);
+            if recorded.run(connection)? > 0 {
                 return Ok(Recorded::New);
             }
-            let there = first(connection, RUN, &[run.as_int().into()])?.is_some();
-            Ok(if there { Recorded::Known } else { Recorded::NoSuchRun })
+            let exists = int(Statement::new(sql::RUN_EXISTS, [of()]).first_row(connection)?);
+            Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
         })
+    }
+}
+
+fn key(key: Option<&Key>) -> Value<'_> {
+    key.map_or(Value::Int(None), Value::from)
+}
+
+fn fenced<'a>(sql: &'static str, attempt: &'a Attempt) -> Statement<'a> {
+    Statement::new(sql, [("job", (&attempt.job.0).into()), ("fence", (&attempt.fence.0).into())])
+}
+
+fn written(statement: &Statement<'_>, connection: &mut SqliteConnection) -> Result<Written, Fault> {
+    Ok(if statement.run(connection)? > 0 { Written::Yes } else { Written::NotMine })
+}
+
+fn last_id(connection: &mut SqliteConnection) -> Result<i64, Fault> {
+    let row = Statement::new(sql::LAST_ID, []).first_row(connection)?;
+    Ok(row.and_then(|mut row| row.next_int()).unwrap_or_default())
+}
+
+fn parsed(mut row: RawRow) -> Option<(i64, Option<JobSnapshot>)> {
+    let raw = raw_job(&mut row)?;
+    Some((raw.id, raw.parse().ok()))
+}
+
+/// The oldest job that may be taken and parses.
+fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<JobSnapshot>, Fault> {
+    let agent = match wants {
+        Wants::Job(job) => {
+            let row = Statement::new(sql::TAKEABLE_JOB, [("job", (&job.0).into())]).first_row(connection)?;
+            return Ok(row.and_then(parsed).and_then(|(_, job)| job));
+        }
+        Wants::Any => None,
+        Wants::Agent(agent) => Some(agent.as_str()),
+    };
+    let mut after = i64::MIN;
+    loop {
+        let values = [("after", after.into()), ("agent", agent.into()), ("limit", LOOKED_AT.into())];
+        let rows = Statement::new(sql::TAKEABLE, values).rows(connection)?;
+        let mut last = None;
+        for (id, job) in rows.into_iter().filter_map(parsed) {
+            if job.is_some() {
+                return Ok(job);
+            }
+            last = Some(id);
+        }
+        match last {
+            Some(id) => after = id,
+            None => return Ok(None),
+        }
+    }
+}
+
+fn take(connection: &mut SqliteConnection, job: &JobSnapshot, monitor: &str) -> Result<Taken, Fault> {
+    let task = key(job.task.as_ref().map(|task| &task.id.0));
+    Statement::new(sql::BEGIN_RUN, [("task", task), ("agent", (&job.agent).into())]).run(connection)?;
+    let run = last_id(connection)?;
+    let id = &job.attempt.job;
+    let values = [("job", (&id.0).into()), ("run", run.into()), ("monitor", monitor.into())];
+    Statement::new(sql::TAKE, values).run(connection)?;
+    // The trigger has drawn the fence by now; what the statement itself could return would not have it.
+    let row = Statement::new(sql::JOB, [("job", (&id.0).into())]).first_row(connection)?;
+    let taken = row.and_then(|mut row| raw_job(&mut row)).map(RawJob::parse);
+    match taken {
+        Some(Ok(job)) => Ok(Taken { run: RunId::from(run), job }),
+        Some(Err(bad)) => {
+            Err(StoreError::Database(format!("the job does not parse once it is taken: {bad}")).into())
+        }
+        None => Err(StoreError::Database(format!("job {id} is gone once it is taken")).into()),
     }
 }

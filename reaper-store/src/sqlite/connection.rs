@@ -1,220 +1,327 @@
-//! Connections: opened, set, guarded, and dropped after an error.
+//! Connections: how one is made, kept, and thrown away.
 
 use std::{
     fmt,
-    fs::{self, File},
-    io::Read,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use diesel::{
+    Connection as _, SqliteConnection,
+    connection::SimpleConnection as _,
+    result::{ConnectionError, Error},
+};
 
-use super::{Options, fault::Fault, migrate};
+use super::fault::{Fault, Named};
 use crate::StoreError;
 
-/// What a SQLite file begins with.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-
-/// Opens a connection as every part of Reaper has it: the busy timeout first, foreign keys on, full synchronisation.
-///
-/// # Errors
-///
-/// [`StoreError::Unreachable`] where the file is not there or cannot be opened.
-pub fn connect(path: &Path, options: &Options) -> Result<SqliteConnection, StoreError> {
-    let mode = if options.read_only { "ro" } else { "rw" };
-    let fail = |problem: String| StoreError::Unreachable { database: path.display().to_string(), problem };
-    let text = path.to_str().ok_or_else(|| fail("its path is not UTF-8".into()))?;
-    let quoted: String = text.chars().map(percent).collect();
-    let mut connection = SqliteConnection::establish(&format!("file:{quoted}?mode={mode}"))
-        .map_err(|error| fail(error.to_string()))?;
-    let timeout = options.busy_timeout.as_millis().min(1_000_000_000);
-    connection
-        .batch_execute(&format!(
-            "PRAGMA busy_timeout = {timeout}; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;"
-        ))
-        .map_err(|error| Fault::from(error).name(path, waited_ms(options)))?;
-    Ok(connection)
-}
-
-/// A character as it stands in a file URI.
-fn percent(c: char) -> String {
-    if matches!(c, '%' | '?' | '#') { format!("%{:02X}", u32::from(c)) } else { c.to_string() }
-}
-
-fn waited_ms(options: &Options) -> u64 {
-    u64::try_from(options.busy_timeout.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Makes an empty database in WAL mode where there is no file.
-pub(super) fn create_if_missing(path: &Path, options: &Options) -> Result<(), StoreError> {
-    if path.exists() {
-        return Ok(());
-    }
-    let fail = |problem: String| StoreError::Unreachable { database: path.display().to_string(), problem };
-    File::create_new(path).map_err(|error| fail(error.to_string()))?;
-    let mut connection = connect(path, options)?;
-    connection
-        .batch_execute("PRAGMA journal_mode = WAL")
-        .map_err(|error| Fault::from(error).name(path, waited_ms(options)))
-}
-
-/// Which file: so that one that was put in its place is noticed.
+/// What a store may do with its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileIdentity(u64, u64);
-
-#[cfg(unix)]
-fn identity(path: &Path) -> std::io::Result<FileIdentity> {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).map(|metadata| FileIdentity(metadata.dev(), metadata.ino()))
+pub(super) enum Access {
+    Read,
+    Write,
+    /// As `Write`, and the file is made where there is none.
+    Create,
 }
 
-/// Elsewhere a file that is open cannot be replaced.
-#[cfg(not(unix))]
-fn identity(path: &Path) -> std::io::Result<FileIdentity> {
-    fs::metadata(path).map(|_| FileIdentity(0, 0))
+impl Access {
+    const fn mode(self) -> &'static str {
+        match self {
+            Self::Read => "ro",
+            Self::Write => "rw",
+            Self::Create => "rwc",
+        }
+    }
 }
 
-/// The connections of a store: one that writes, one that reads, each made when it is needed.
-pub(super) struct Connections {
+/// Which file a path names: another one after the file was replaced. Nothing where the platform does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId(Option<(u64, u64)>);
+
+impl FileId {
+    fn of(path: &Path) -> Result<Self, StoreError> {
+        let metadata = std::fs::metadata(path).map_err(|error| StoreError::Unreachable {
+            database: path.display().to_string(),
+            problem: error.to_string(),
+        })?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            Ok(Self(Some((metadata.dev(), metadata.ino()))))
+        }
+        #[cfg(not(unix))]
+        {
+            drop(metadata);
+            Ok(Self(None))
+        }
+    }
+}
+
+/// A connection and the file that it is to.
+struct Link {
+    connection: SqliteConnection,
+    file: FileId,
+    verified: Option<i64>,
+}
+
+impl Link {
+    fn session(&mut self) -> Session<'_> {
+        Session { connection: &mut self.connection, verified: &mut self.verified }
+    }
+}
+
+/// A connection for the time of a call.
+pub(super) struct Session<'c> {
+    pub(super) connection: &'c mut SqliteConnection,
+    /// The number of the schema that was looked through last and holds all that it must.
+    pub(super) verified: &'c mut Option<i64>,
+}
+
+/// Where a write failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Before or in BEGIN, or inside the transaction, which was rolled back: nothing was changed.
+    Before,
+    /// In COMMIT.
+    Commit,
+}
+
+/// A write that failed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: StoreError,
+    pub(super) phase: Phase,
+}
+
+/// A few connections to one file. A caller takes one for the time of a call; more callers at once make more.
+///
+/// One that saw a panic or an error of BEGIN, COMMIT or ROLLBACK is dropped. So are all when the path names another
+/// file than it did: a database that was replaced is opened anew, and nothing is written to the one that it was.
+pub(super) struct Pool {
     path: PathBuf,
-    pub(super) options: Options,
-    file: FileIdentity,
-    writer: Mutex<Option<SqliteConnection>>,
-    reader: Mutex<Option<SqliteConnection>>,
+    access: Access,
+    busy_timeout: Duration,
+    named: Named,
+    idle: Mutex<Vec<Link>>,
 }
 
-impl fmt::Debug for Connections {
+impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connections")
+        f.debug_struct("Pool")
             .field("path", &self.path)
-            .field("options", &self.options)
+            .field("access", &self.access)
+            .field("busy_timeout", &self.busy_timeout)
             .finish_non_exhaustive()
     }
 }
 
-impl Connections {
-    pub(super) fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
-        let database = || path.display().to_string();
-        let fail = |problem: String| StoreError::Unreachable { database: database(), problem };
-        let metadata = fs::metadata(path).map_err(|error| {
-            let missing = error.kind() == std::io::ErrorKind::NotFound;
-            fail(if missing {
-                "there is no such file; `reaper migrate` makes one".into()
-            } else {
-                error.to_string()
-            })
+/// As many connections are kept.
+const KEPT: usize = 4;
+
+impl Pool {
+    pub(super) fn new(path: &Path, access: Access, busy_timeout: Duration) -> Result<Self, StoreError> {
+        // A program that changes its folder later goes on using the same file.
+        let path = std::path::absolute(path).map_err(|error| StoreError::Unreachable {
+            database: path.display().to_string(),
+            problem: error.to_string(),
         })?;
-        if !metadata.is_file() {
-            return Err(fail("it is no file".into()));
+        let named = Named { database: path.display().to_string(), waited_ms: millis(busy_timeout) };
+        Ok(Self { path, access, busy_timeout, named, idle: Mutex::new(Vec::new()) })
+    }
+
+    pub(super) const fn access(&self) -> Access {
+        self.access
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) const fn named(&self) -> &Named {
+        &self.named
+    }
+
+    /// Reads. Each statement sees one state of the database; two may see two.
+    pub(super) fn read<T>(&self, read: impl FnOnce(Session<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let mut link = self.link(self.access_to_existing())?;
+        match read(link.session()) {
+            Ok(value) => {
+                self.keep(link);
+                Ok(value)
+            }
+            Err(fault) => Err(self.named.error(fault)),
         }
-        let mut head = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(16).read_to_end(&mut head))
-            .map_err(|error| fail(error.to_string()))?;
-        if !head.is_empty() && head != MAGIC {
-            return Err(StoreError::NotADatabase(database()));
+    }
+
+    /// Writes in one immediate transaction: all of it is kept, or nothing.
+    pub(super) fn write<T>(&self, write: impl FnOnce(Session<'_>) -> Result<T, Fault>) -> Result<T, Failed> {
+        let before = |error| Failed { error, phase: Phase::Before };
+        if self.access == Access::Read {
+            return Err(before(StoreError::ReadOnly(self.named.database.clone())));
         }
-        let file = identity(path).map_err(|error| fail(error.to_string()))?;
-        Ok(Self { path: path.to_owned(), options, file, writer: Mutex::default(), reader: Mutex::default() })
-    }
-
-    pub(super) fn name(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    /// Reads, on a database that is prepared.
-    pub(super) fn read<T>(
-        &self,
-        work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        self.with(&self.reader, true, work)
-    }
-
-    /// Writes, in one immediate transaction, on a database that is prepared.
-    pub(super) fn write<T>(
-        &self,
-        work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        self.with(&self.writer, true, |connection| immediate(connection, work))
-    }
-
-    /// Works on a database whether it is prepared or not.
-    pub(super) fn unprepared<T>(
-        &self,
-        work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        self.with(&self.writer, false, work)
-    }
-
-    /// Writes, in one immediate transaction, whether the database is prepared or not.
-    pub(super) fn immediate_unprepared<T>(
-        &self,
-        work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        self.unprepared(|connection| immediate(connection, work))
-    }
-
-    /// Takes the connection out while it is used. It is put back only if all went well: after an error or a panic it
-    /// is not known what it still holds.
-    fn with<T>(
-        &self,
-        slot: &Mutex<Option<SqliteConnection>>,
-        prepared: bool,
-        work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        let mut slot: MutexGuard<'_, _> = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        self.same_file()?;
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => self.fresh(prepared)?,
-        };
-        let done = work(&mut connection).map_err(|fault| fault.name(&self.path, waited_ms(&self.options)))?;
-        if prepared {
-            *slot = Some(connection);
-        }
-        Ok(done)
-    }
-
-    fn fresh(&self, prepared: bool) -> Result<SqliteConnection, StoreError> {
-        let mut connection = connect(&self.path, &self.options)?;
-        if prepared {
-            migrate::require_known(&mut connection, &self.name())
-                .map_err(|fault| fault.name(&self.path, waited_ms(&self.options)))?;
-        }
-        Ok(connection)
-    }
-
-    /// A file that was put in the place of ours is not written to: it is another database.
-    fn same_file(&self) -> Result<(), StoreError> {
-        match identity(&self.path) {
-            Ok(file) if file == self.file => Ok(()),
-            found => {
-                let problem = match found {
-                    Ok(_) => {
-                        "the file was replaced by another one while it was in use: start again to use it".into()
-                    }
-                    Err(error) => format!("the file is gone: {error}"),
-                };
-                Err(StoreError::Unreachable { database: self.name(), problem })
+        let mut link = self.link(self.access_to_existing()).map_err(before)?;
+        let Link { connection, file, verified } = &mut link;
+        // The error that ended the transaction, kept aside: after a full disk SQLite has rolled back by itself, and
+        // diesel's own ROLLBACK then hides the cause behind "cannot rollback".
+        let mut inner = None;
+        let mut committing = false;
+        let written = connection.immediate_transaction(|connection| {
+            let written = write(Session { connection, verified }).and_then(|value| {
+                self.check_file(*file)?;
+                Ok(value)
+            });
+            match written {
+                Ok(value) => {
+                    committing = true;
+                    Ok(value)
+                }
+                Err(fault) => {
+                    inner = Some(fault);
+                    Err(Error::RollbackTransaction)
+                }
+            }
+        });
+        match (written, inner) {
+            (Ok(value), _) => {
+                self.keep(link);
+                Ok(value)
+            }
+            (Err(error), Some(fault)) => {
+                if error == Error::RollbackTransaction {
+                    self.keep(link);
+                }
+                Err(before(self.named.error(fault)))
+            }
+            (Err(error), None) => {
+                let phase = if committing { Phase::Commit } else { Phase::Before };
+                Err(Failed { error: self.named.error(error.into()), phase })
             }
         }
     }
+
+    /// A connection of its own, not kept afterwards.
+    pub(super) fn fresh(&self, access: Access) -> Result<SqliteConnection, StoreError> {
+        Ok(self.open(access)?.connection)
+    }
+
+    fn access_to_existing(&self) -> Access {
+        if self.access == Access::Read { Access::Read } else { Access::Write }
+    }
+
+    fn link(&self, access: Access) -> Result<Link, StoreError> {
+        let file = FileId::of(&self.path)?;
+        let kept = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|link| link.file == file);
+            idle.pop()
+        };
+        match kept {
+            Some(link) => Ok(link),
+            None => self.open(access),
+        }
+    }
+
+    fn keep(&self, link: Link) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(link);
+        }
+    }
+
+    /// Drops the connections that are kept.
+    pub(super) fn forget(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn open(&self, access: Access) -> Result<Link, StoreError> {
+        let connection = establish(&self.path, access, self.busy_timeout, &self.named)?;
+        let file = FileId::of(&self.path)?;
+        Ok(Link { connection, file, verified: None })
+    }
+
+    fn check_file(&self, file: FileId) -> Result<(), StoreError> {
+        if FileId::of(&self.path)? == file {
+            return Ok(());
+        }
+        Err(StoreError::Unreachable {
+            database: self.named.database.clone(),
+            problem: "the file was replaced while it was written to; nothing was changed".into(),
+        })
+    }
 }
 
-/// One immediate transaction. Where both the work and its rollback fail (a full disk does that), the work's error is
-/// the one that is told.
-fn immediate<T>(
-    connection: &mut SqliteConnection,
-    work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    let mut cause = None;
-    let done = connection.immediate_transaction(|connection| {
-        work(connection).map_err(|fault| {
-            cause = Some(fault);
-            // Rolls back, and is replaced by the cause.
-            Fault::Database(diesel::result::Error::RollbackTransaction)
-        })
-    });
-    done.map_err(|fault| cause.unwrap_or(fault))
+/// Makes a connection to an existing SQLite database as the store's own are made: the busy timeout first, then
+/// foreign keys on and `synchronous = FULL`.
+///
+/// For code beside the store that writes to the same database, such as an advance in SQL. Never creates a file.
+///
+/// # Errors
+///
+/// A [`StoreError`] where there is no such file, or it is no database.
+pub fn connect(path: &Path, busy_timeout: Duration) -> Result<SqliteConnection, StoreError> {
+    let pool = Pool::new(path, Access::Write, busy_timeout)?;
+    let mut connection = pool.fresh(Access::Write)?;
+    check_format(&mut connection).map_err(|fault| pool.named.error(fault))?;
+    Ok(connection)
+}
+
+/// Makes SQLite read the file, which opening it does not.
+pub(super) fn check_format(connection: &mut SqliteConnection) -> Result<(), Fault> {
+    Ok(connection.batch_execute("SELECT count(*) FROM sqlite_master")?)
+}
+
+fn establish(
+    path: &Path,
+    access: Access,
+    busy_timeout: Duration,
+    named: &Named,
+) -> Result<SqliteConnection, StoreError> {
+    let unreachable = |problem: String| StoreError::Unreachable { database: named.database.clone(), problem };
+    let metadata = std::fs::metadata(path);
+    match &metadata {
+        Ok(metadata) if metadata.is_dir() => return Err(unreachable("it is a folder".into())),
+        Err(error) if access != Access::Create => return Err(unreachable(error.to_string())),
+        Ok(_) | Err(_) => {}
+    }
+    let mut connection = SqliteConnection::establish(&uri(path, access)).map_err(|error| {
+        // Diesel's own words add nothing to SQLite's.
+        unreachable(if let ConnectionError::BadConnection(problem) = error { problem } else { error.to_string() })
+    })?;
+    // The timeout first: every statement after it may find the database locked.
+    let timeout = millis(busy_timeout).min(u64::from(i32::MAX.unsigned_abs()));
+    for pragma in [
+        format!("PRAGMA busy_timeout = {timeout}").as_str(),
+        "PRAGMA foreign_keys = ON",
+        "PRAGMA synchronous = FULL",
+        if access == Access::Read { "PRAGMA query_only = ON" } else { "PRAGMA query_only = OFF" },
+    ] {
+        connection.batch_execute(pragma).map_err(|error| named.error(error.into()))?;
+    }
+    Ok(connection)
+}
+
+/// The path as SQLite's URI: the only form in which an existing file can be asked for.
+fn uri(path: &Path, access: Access) -> String {
+    use std::fmt::Write as _;
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte));
+            }
+            #[cfg(windows)]
+            b'\\' => uri.push('/'),
+            // Writing to a string cannot fail.
+            byte => drop(write!(uri, "%{byte:02X}")),
+        }
+    }
+    uri.push_str("?mode=");
+    uri.push_str(access.mode());
+    uri
+}
+
+/// A duration in milliseconds.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

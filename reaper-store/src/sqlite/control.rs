@@ -1,71 +1,95 @@
-//! The mode, the breaker and the latest pass: values in `reaper_settings`.
+//! The mode, the breaker, the note of the latest pass: one row of `reaper_settings` each.
 
 use diesel::SqliteConnection;
 use reaper_core::{Breaker, Mode};
-use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 
-use super::{
-    SqliteStore,
-    fault::Fault,
-    sql::{execute, first, now_ms},
+use super::{SqliteStore, facts::json as list, fault::Fault, sql, statement::Statement};
+use crate::{
+    Control, StoreError,
+    claims::{Actor, EventId},
+    control::PassNote,
 };
-use crate::{Control, StoreError, claims::EventId, control::PassNote};
 
-const GET: &str = "SELECT value FROM reaper_settings WHERE key = ?";
-const SET: &str = "INSERT INTO reaper_settings (key, value) VALUES (?, ?) \
-                   ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-const MODE_EVENT: &str = "INSERT INTO reaper_events (id, at, actor, action, rule, reason, evidence) \
-                          VALUES (?, ?, 'person', 'mode', '', ?, 'null')";
-
-fn get<T: DeserializeOwned>(connection: &mut SqliteConnection, key: &'static str) -> Result<Option<T>, Fault> {
-    let Some(text) = first(connection, GET, &[key.into()])?.and_then(|row| row.text(0)) else {
-        return Ok(None);
-    };
-    let corrupt = |error: serde_json::Error| StoreError::Corrupt { what: key, problem: error.to_string() };
-    Ok(Some(serde_json::from_str(&text).map_err(corrupt)?))
-}
-
-fn set<T: Serialize>(connection: &mut SqliteConnection, key: &'static str, value: &T) -> Result<(), Fault> {
-    let corrupt = |error: serde_json::Error| StoreError::Corrupt { what: key, problem: error.to_string() };
-    let text = serde_json::to_string(value).map_err(corrupt)?;
-    execute(connection, SET, &[key.into(), text.into()])?;
-    Ok(())
-}
-
-/// The stored mode, read in whatever transaction is open.
-pub(super) fn stored_mode(connection: &mut SqliteConnection) -> Result<Mode, Fault> {
-    Ok(get(connection, "mode")?.unwrap_or_default())
-}
+const MODE: &str = "mode";
+const BREAKER: &str = "breaker";
+const LATEST_PASS: &str = "latest_pass";
 
 impl Control for SqliteStore {
     fn mode(&self) -> Result<Mode, StoreError> {
-        self.connections.read(stored_mode)
+        self.read(mode)
     }
 
-    fn set_mode(&self, mode: Mode) -> Result<Mode, StoreError> {
-        self.connections.write(|connection| {
-            let before = stored_mode(connection)?;
-            set(connection, "mode", &mode)?;
-            let why = format!("{before} to {mode}");
-            let binds = [EventId::draw().0.into(), now_ms(connection)?.into(), why.into()];
-            execute(connection, MODE_EVENT, &binds)?;
+    fn set_mode(&self, new: Mode) -> Result<Mode, StoreError> {
+        self.write(|connection| {
+            let before = mode(connection)?;
+            set(connection, MODE, new.as_str())?;
+            let event = json!([[
+                EventId::draw().0,
+                null,
+                null,
+                Actor::Person.as_str(),
+                "mode",
+                "",
+                format!("the mode was {before} and is {new}"),
+                before.as_str(),
+                new.as_str(),
+                "null",
+            ]]);
+            Statement::new(sql::EVENTS, [("events", (&list(&event)).into())]).run(connection)?;
             Ok(before)
         })
     }
 
     fn breaker(&self) -> Result<Breaker, StoreError> {
-        self.connections.read(|connection| Ok(get(connection, "breaker")?.unwrap_or_default()))
+        Ok(self.read(|connection| parsed(connection, BREAKER, "breaker"))?.unwrap_or_default())
     }
 
     fn set_breaker(&self, breaker: &Breaker) -> Result<(), StoreError> {
-        self.connections.write(|connection| set(connection, "breaker", breaker))
+        self.write(|connection| set(connection, BREAKER, &written(breaker)?))
     }
 
     fn latest_pass(&self) -> Result<Option<PassNote>, StoreError> {
-        self.connections.read(|connection| get(connection, "latest_pass"))
+        self.read(|connection| parsed(connection, LATEST_PASS, "note of the latest pass"))
     }
 
     fn note_pass(&self, note: &PassNote) -> Result<(), StoreError> {
-        self.connections.write(|connection| set(connection, "latest_pass", note))
+        self.write(|connection| set(connection, LATEST_PASS, &written(note)?))
     }
+}
+
+/// The stored mode.
+pub(super) fn mode(connection: &mut SqliteConnection) -> Result<Mode, Fault> {
+    let Some(word) = setting(connection, MODE)? else {
+        return Ok(Mode::default());
+    };
+    let mode = word.parse();
+    Ok(mode.map_err(|error| StoreError::Corrupt { what: "mode", problem: format!("{word:?}: {error}") })?)
+}
+
+fn setting(connection: &mut SqliteConnection, key: &str) -> Result<Option<String>, Fault> {
+    let row = Statement::new(sql::SETTING, [("key", key.into())]).first_row(connection)?;
+    Ok(row.map(|mut row| row.next_text().unwrap_or_default()))
+}
+
+fn set(connection: &mut SqliteConnection, key: &str, value: &str) -> Result<(), Fault> {
+    Statement::new(sql::SET, [("key", key.into()), ("value", value.into())]).run(connection)?;
+    Ok(())
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(
+    connection: &mut SqliteConnection,
+    key: &str,
+    what: &'static str,
+) -> Result<Option<T>, Fault> {
+    let Some(text) = setting(connection, key)? else {
+        return Ok(None);
+    };
+    let value = serde_json::from_str(&text);
+    Ok(value.map(Some).map_err(|error| StoreError::Corrupt { what, problem: error.to_string() })?)
+}
+
+fn written<T: serde::Serialize>(value: &T) -> Result<String, Fault> {
+    let text = serde_json::to_string(value);
+    Ok(text.map_err(|error| StoreError::Database(format!("cannot be written: {error}")))?)
 }

@@ -1,21 +1,21 @@
-//! What went wrong inside a transaction, and what it is called outside.
-
-use std::path::Path;
+//! What SQLite says, as a [`StoreError`].
 
 use diesel::result::Error;
 
 use crate::StoreError;
 
-/// An error of the database, or one of ours that ends a transaction.
+/// What can end a step inside the adapter.
 #[derive(Debug)]
 pub(super) enum Fault {
-    Database(Error),
+    /// The driver's word.
+    Driver(Error),
+    /// One that is a store's error already.
     Store(StoreError),
 }
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self::Database(error)
+        Self::Driver(error)
     }
 }
 
@@ -25,31 +25,63 @@ impl From<StoreError> for Fault {
     }
 }
 
-impl Fault {
-    /// Names the error. Diesel gives SQLite's words and not its codes, and those words are part of SQLite's interface
-    /// (`sqlite3_errstr`).
-    pub(super) fn name(self, path: &Path, waited_ms: u64) -> StoreError {
-        let error = match self {
-            Self::Store(error) => return error,
-            Self::Database(error) => error,
-        };
-        let text = error.to_string();
-        let says = |words: &str| text.contains(words);
-        let database = || path.display().to_string();
-        if says("database is locked") || says("database table is locked") {
-            StoreError::Busy { waited_ms }
-        } else if says("readonly database") {
-            StoreError::ReadOnly(format!("{} or its folder: {text}", database()))
-        } else if says("disk is full") {
-            StoreError::Full(format!("{}: {text}", database()))
-        } else if says("not a database") || says("malformed") {
-            StoreError::NotADatabase(database())
-        } else if says("unable to open") || says("disk I/O error") {
-            StoreError::Unreachable { database: database(), problem: text }
-        } else if says("no such table") || says("no such column") || says("no such index") {
-            StoreError::NotMigrated { database: database(), problem: text }
-        } else {
-            StoreError::Database(text)
+/// What a database is called in its errors, and how long one waits for it.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    /// The path.
+    pub(super) database: String,
+    /// The busy timeout.
+    pub(super) waited_ms: u64,
+}
+
+impl Named {
+    /// The error for whoever called.
+    pub(super) fn error(&self, fault: Fault) -> StoreError {
+        match fault {
+            Fault::Store(error) => error,
+            Fault::Driver(error) => self.driver(&error),
         }
     }
+
+    /// Diesel gives SQLite's message and no code. The messages below are SQLite's own for its result codes
+    /// (`sqlite3_errstr`), which are stable, so they are compared whole.
+    fn driver(&self, error: &Error) -> StoreError {
+        let Error::DatabaseError(_, information) = error else {
+            return StoreError::Database(error.to_string());
+        };
+        let message = information.message();
+        match message {
+            "database is locked" | "database table is locked" => StoreError::Busy { waited_ms: self.waited_ms },
+            "database or disk is full" => StoreError::Full(self.database.clone()),
+            "attempt to write a readonly database" => StoreError::ReadOnly(self.database.clone()),
+            "file is not a database" => StoreError::NotADatabase(self.database.clone()),
+            // The file itself was opened; what cannot be opened is its journal.
+            "unable to open database file" => StoreError::ReadOnly(format!(
+                "{}: its journal cannot be opened, which needs write access to its folder",
+                self.database
+            )),
+            _ if is_missing(message) => {
+                StoreError::NotMigrated { database: self.database.clone(), problem: message.into() }
+            }
+            _ => StoreError::Database(message.into()),
+        }
+    }
+}
+
+/// Whether a message names one of Reaper's own tables or columns, or a table of the contract, as missing.
+fn is_missing(message: &str) -> bool {
+    let missing = message.starts_with("no such ") || message.contains(" has no column named ");
+    let ours = message.contains("reaper_")
+        || ["no such table: jobs", "no such table: tasks", "no such table: agent_runs"].contains(&message);
+    missing && ours
+}
+
+/// Whether an error is the whole database's and not one row's: splitting a set would not help.
+pub(super) fn is_whole(error: &StoreError) -> bool {
+    let StoreError::Database(message) = error else {
+        return true;
+    };
+    ["disk I/O error", "database disk image is malformed", "out of memory", "interrupted", "locking protocol"]
+        .iter()
+        .any(|whole| message == whole)
 }

@@ -1,7 +1,16 @@
-//! The store on SQLite, through diesel, with its own bundled library.
+//! The store on SQLite, through diesel.
 //!
-//! Every write is one `BEGIN IMMEDIATE` transaction: a deferred one that upgrades gets BUSY at once, whatever the
-//! timeout. A read that finds nothing to do takes no lock. A connection that has seen an error is not used again.
+//! Other programs write to the same file, in whatever SQLite they have: what must hold whoever writes is kept by
+//! triggers (`migrations/sqlite`), and every write of the store is one `BEGIN IMMEDIATE` transaction. All statements
+//! are in `sql.rs`.
+//!
+//! **Invariant:** no file is opened but through SQLite (closing another descriptor of it would drop SQLite's locks),
+//! none is created but by [`Schema::migrate`](crate::Schema::migrate) on a store that was made by
+//! [`SqliteStore::create_or_open`], and no lock is held after a call returned.
+
+use std::{path::Path, time::Duration};
+
+use diesel::{SqliteConnection, connection::SimpleConnection as _};
 
 mod attempts;
 mod claims;
@@ -9,61 +18,144 @@ mod connection;
 mod control;
 mod facts;
 mod fault;
+mod foreign;
 mod history;
+mod load;
 mod migrate;
 mod outbox;
-mod row;
+mod schema;
+mod script;
 mod sql;
+mod statement;
 
-use std::{path::Path, time::Duration};
-
-use connection::Connections;
 pub use connection::connect;
 
+use self::{
+    connection::{Access, Failed, Phase, Pool, check_format},
+    fault::Fault,
+    statement::Statement,
+};
 use crate::StoreError;
 
+/// What happens to the journal mode of a database that another program has made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Journal {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// Write-ahead logging: readers and the writer do not wait for each other. It stays with the file.
+    Wal,
+}
+
 /// How a database is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How long a statement waits for another program's lock. Default 5 s.
+    /// How long a call waits for another program's lock before it is told [`StoreError::Busy`]. Default 5 s.
     pub busy_timeout: Duration,
-    /// Whether nothing is ever written. Default false.
+    /// Nothing is ever written, and every call that would fails with [`StoreError::ReadOnly`].
     pub read_only: bool,
-    /// Whether a database that another program made is put into WAL mode by a migration. One that Reaper makes is
-    /// always in it. Default false.
-    pub wal: bool,
+    /// The journal mode of a database that is adopted. One that Reaper creates has write-ahead logging.
+    pub journal: Journal,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(5), read_only: false, wal: false }
+        Self { busy_timeout: Duration::from_secs(5), read_only: false, journal: Journal::Keep }
     }
 }
 
-/// A store on a SQLite file.
+/// A jobs table in a SQLite file.
+///
+/// A few connections are kept, one for each call that is under way at once. Where the file is replaced, the new one is
+/// opened; where it is gone, calls fail until it is there again.
 #[derive(Debug)]
 pub struct SqliteStore {
-    connections: Connections,
+    pool: Pool,
+    journal: Journal,
 }
 
 impl SqliteStore {
-    /// Opens a file that is there. Does not prepare it: that is [`Schema::migrate`](crate::Schema::migrate).
+    /// Opens an existing database. It need not be prepared for Reaper yet.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unreachable`] where there is no such file or it cannot be opened, and
-    /// [`StoreError::NotADatabase`] where it holds something else.
+    /// A [`StoreError`] where there is no file, it cannot be opened, or it is no SQLite database. Nothing is created.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
-        Ok(Self { connections: Connections::open(path, options)? })
+        let access = if options.read_only { Access::Read } else { Access::Write };
+        let store = Self { pool: Pool::new(path, access, options.busy_timeout)?, journal: options.journal };
+        store.pool.read(|session| check_format(session.connection))?;
+        Ok(store)
     }
 
-    /// Opens a file, or makes it, in WAL mode.
+    /// Opens a database that need not exist: [`Schema::migrate`](crate::Schema::migrate) creates it then, and only
+    /// that.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), and where the file cannot be made.
+    /// As [`open`](Self::open), where there is a file.
     pub fn create_or_open(path: &Path, options: Options) -> Result<Self, StoreError> {
-        connection::create_if_missing(path, &options)?;
-        Self::open(path, options)
+        if options.read_only {
+            return Self::open(path, options);
+        }
+        let pool = Pool::new(path, Access::Create, options.busy_timeout)?;
+        if pool.path().exists() {
+            pool.read(|session| check_format(session.connection))?;
+        }
+        Ok(Self { pool, journal: options.journal })
+    }
+
+    /// The file, as errors name it.
+    fn database(&self) -> &str {
+        &self.pool.named().database
+    }
+
+    /// Makes the file where there is none and it may be made, and sets the journal mode: of a new database, and of
+    /// another where that was asked for.
+    fn create(&self) -> Result<(), StoreError> {
+        if self.pool.access() == Access::Read {
+            return Err(StoreError::ReadOnly(self.database().into()));
+        }
+        let mut connection = self.pool.fresh(self.pool.access())?;
+        let created = (|| {
+            check_format(&mut connection)?;
+            let objects = Statement::new(sql::OBJECTS, []).first_row(&mut connection)?;
+            if self.journal == Journal::Wal || objects.is_none() {
+                connection.batch_execute("PRAGMA journal_mode = WAL")?;
+            }
+            Ok(())
+        })();
+        created.map_err(|fault: Fault| self.pool.named().error(fault))
+    }
+
+    /// Reads, in a database that is prepared.
+    fn read<T>(&self, read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.pool.read(|mut session| {
+            schema::check(&mut session, self.database())?;
+            read(session.connection)
+        })
+    }
+
+    /// Writes, in a database that is prepared, and says where it failed.
+    fn write_in_phases<T>(
+        &self,
+        write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, Failed> {
+        self.pool.write(|mut session| {
+            schema::check(&mut session, self.database())?;
+            write(session.connection)
+        })
+    }
+
+    /// Writes, in a database that is prepared.
+    fn write<T>(&self, write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.write_in_phases(write).map_err(Self::failure)
+    }
+
+    /// What a write that failed is to whoever called.
+    fn failure(failed: Failed) -> StoreError {
+        let Failed { error, phase } = failed;
+        // SQLite says these before anything of the commit is done, and rolls back.
+        let undone = matches!(error, StoreError::Busy { .. } | StoreError::Full(_) | StoreError::ReadOnly(_));
+        if phase == Phase::Before || undone { error } else { StoreError::OutcomeUnknown(error.to_string()) }
     }
 }

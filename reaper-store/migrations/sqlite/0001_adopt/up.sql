@@ -1,0 +1,312 @@
+-- What Reaper adds to a jobs table. Everything of its own is named reaper_…, and may be there already.
+--
+-- Triggers run inside other programs' SQLite, which may be old: they use nothing newer than SQLite 3.31.
+-- Instants are milliseconds since 1970-01-01 00:00 UTC. Of a text only what begins as a date is read, so that
+-- 'now' and bare numbers, which julianday() takes too, are no dates. A text in whole seconds is taken to be the end of
+-- its second, so that no grace is cut short.
+
+-- The tables of the contract, where they are missing.
+
+CREATE TABLE IF NOT EXISTS tasks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    plane_id TEXT,
+    work_item_id TEXT,
+    repo TEXT NOT NULL,
+    branch TEXT,
+    stage TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent TEXT NOT NULL,
+    repo TEXT NOT NULL,
+    task_id INTEGER,
+    status TEXT NOT NULL DEFAULT 'queued',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    max_attempts INTEGER NOT NULL DEFAULT 2,
+    run_id INTEGER,
+    pid INTEGER,
+    started_at TEXT
+);
+
+CREATE TABLE IF NOT EXISTS agent_runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    task_id INTEGER,
+    agent TEXT,
+    started_at TEXT,
+    finished_at TEXT,
+    exit_code INTEGER
+);
+
+-- Reaper's columns. One a line: a line whose column is there already is skipped.
+
+ALTER TABLE jobs ADD COLUMN reaper_fence INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_started_at INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_exit_code INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_exit_at INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_inherited INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_rescues INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_available_at INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_last_error TEXT;
+ALTER TABLE jobs ADD COLUMN reaper_attach TEXT;
+ALTER TABLE jobs ADD COLUMN reaper_executor TEXT;
+ALTER TABLE jobs ADD COLUMN reaper_monitor TEXT;
+ALTER TABLE jobs ADD COLUMN reaper_beat INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_beat_at INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_terminating_at INTEGER;
+ALTER TABLE jobs ADD COLUMN reaper_source_key TEXT;
+ALTER TABLE tasks ADD COLUMN reaper_stage_version INTEGER;
+
+-- Reaper's tables.
+
+CREATE TABLE IF NOT EXISTS reaper_events (
+    seq INTEGER PRIMARY KEY,
+    id INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    job_id INTEGER,
+    fence INTEGER,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    from_status TEXT,
+    to_status TEXT,
+    evidence TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS reaper_events_id ON reaper_events (id);
+CREATE INDEX IF NOT EXISTS reaper_events_job ON reaper_events (job_id, seq);
+CREATE INDEX IF NOT EXISTS reaper_events_at ON reaper_events (at);
+
+CREATE TABLE IF NOT EXISTS reaper_outbox (
+    seq INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    job_id INTEGER,
+    effect TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'pending',
+    tries INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    lease_token INTEGER,
+    leased_until INTEGER,
+    done_at INTEGER,
+    note TEXT
+);
+CREATE INDEX IF NOT EXISTS reaper_outbox_pending ON reaper_outbox (due_at, seq) WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS reaper_outbox_undelivered ON reaper_outbox (seq) WHERE state IN ('pending', 'dead');
+
+CREATE TABLE IF NOT EXISTS reaper_settings (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS reaper_advances (
+    source_key TEXT PRIMARY KEY,
+    task_id,
+    at INTEGER NOT NULL DEFAULT (CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
+);
+
+-- The sets that a pass loads, each by an index of its own. None grows with jobs that are finished.
+
+CREATE INDEX IF NOT EXISTS reaper_jobs_exit ON jobs (reaper_exit_at, id)
+    WHERE status = 'running' AND reaper_exit_code IS NOT NULL;
+CREATE INDEX IF NOT EXISTS reaper_jobs_age ON jobs (reaper_started_at, id)
+    WHERE status = 'running' AND reaper_exit_code IS NULL;
+CREATE INDEX IF NOT EXISTS reaper_jobs_late ON jobs (id)
+    WHERE status = 'queued' AND reaper_exit_code = 0;
+CREATE INDEX IF NOT EXISTS reaper_jobs_executor
+    ON jobs (substr(reaper_executor, 1, instr(reaper_executor, '/') - 1), id)
+    WHERE status = 'running' AND reaper_executor IS NOT NULL;
+CREATE INDEX IF NOT EXISTS reaper_jobs_monitor
+    ON jobs (substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1), id)
+    WHERE status = 'running' AND reaper_monitor IS NOT NULL;
+CREATE INDEX IF NOT EXISTS reaper_jobs_bare ON jobs (id)
+    WHERE status = 'running' AND reaper_executor IS NULL AND pid IS NOT NULL;
+CREATE INDEX IF NOT EXISTS reaper_jobs_queued ON jobs (id)
+    WHERE status = 'queued';
+CREATE INDEX IF NOT EXISTS reaper_jobs_live ON jobs (run_id, task_id)
+    WHERE status IN ('queued', 'running');
+CREATE UNIQUE INDEX IF NOT EXISTS reaper_jobs_source_key ON jobs (reaper_source_key)
+    WHERE reaper_source_key IS NOT NULL;
+
+-- The triggers. They write only rows that are alive (queued or running), and nothing of them shows in changes() or
+-- last_insert_rowid() of the statement that fired them. An instant that another program wrote is taken where it
+-- can be read and has come; otherwise it is the one at which the trigger saw the row.
+
+-- A row that waits has a fence as well: a person may settle it, and its id may have been another's.
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_insert_queued AFTER INSERT ON jobs
+WHEN NEW.status = 'queued'
+BEGIN
+    UPDATE jobs SET reaper_fence = max(1, random() & 9223372036854775807) WHERE id = NEW.id;
+END;
+
+-- A row that is inserted as running (REPLACE included) is an attempt, whose exit may have been recorded before.
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_insert_running AFTER INSERT ON jobs
+WHEN NEW.status = 'running'
+BEGIN
+    UPDATE jobs SET
+        reaper_fence = max(1, random() & 9223372036854775807),
+        reaper_started_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
+            CASE WHEN NEW.started_at LIKE '____-__-__%'
+                THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
+            CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)),
+        reaper_inherited = NULL,
+        reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id),
+        reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
+            CASE WHEN r.finished_at LIKE '____-__-__%'
+                THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
+            CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
+            FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL))
+    WHERE id = NEW.id;
+END;
+
+-- Entering running begins an attempt. What stands on the row unchanged was the attempt's before: pid and run_id
+-- are marked as inherited (bits 1 and 2), started_at is not believed, what named its processes is taken away.
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_enter_running AFTER UPDATE OF status ON jobs
+WHEN NEW.status = 'running' AND OLD.status IS NOT 'running'
+BEGIN
+    UPDATE jobs SET
+        reaper_fence = max(1, random() & 9223372036854775807),
+        reaper_started_at = CASE WHEN NEW.started_at IS OLD.started_at
+            THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
+            ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
+                CASE WHEN NEW.started_at LIKE '____-__-__%'
+                    THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
+                CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END,
+        reaper_inherited = (NEW.pid IS NOT NULL AND NEW.pid IS OLD.pid)
+            + 2 * (NEW.run_id IS NOT NULL AND NEW.run_id IS OLD.run_id),
+        reaper_exit_code = (SELECT r.exit_code FROM agent_runs r
+            WHERE r.id = NEW.run_id AND NEW.run_id IS NOT OLD.run_id),
+        reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
+            CASE WHEN r.finished_at LIKE '____-__-__%'
+                THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
+            CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
+            FROM agent_runs r
+            WHERE r.id = NEW.run_id AND NEW.run_id IS NOT OLD.run_id AND r.exit_code IS NOT NULL)),
+        reaper_attach = CASE WHEN NEW.reaper_attach IS NOT OLD.reaper_attach THEN NEW.reaper_attach END,
+        reaper_executor = CASE WHEN NEW.reaper_executor IS NOT OLD.reaper_executor THEN NEW.reaper_executor END,
+        reaper_monitor = CASE WHEN NEW.reaper_monitor IS NOT OLD.reaper_monitor THEN NEW.reaper_monitor END,
+        reaper_beat = NULL,
+        reaper_beat_at = NULL,
+        reaper_terminating_at = NULL,
+        reaper_available_at = NULL
+    WHERE id = NEW.id;
+END;
+
+-- Entering queued takes away the exit and what named processes.
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_enter_queued AFTER UPDATE OF status ON jobs
+WHEN NEW.status = 'queued' AND OLD.status IS NOT 'queued'
+    AND (NEW.reaper_exit_code IS NOT NULL OR NEW.reaper_exit_at IS NOT NULL OR NEW.reaper_attach IS NOT NULL
+        OR NEW.reaper_executor IS NOT NULL OR NEW.reaper_monitor IS NOT NULL OR NEW.reaper_beat IS NOT NULL
+        OR NEW.reaper_beat_at IS NOT NULL OR NEW.reaper_terminating_at IS NOT NULL)
+BEGIN
+    UPDATE jobs SET
+        reaper_exit_code = NULL,
+        reaper_exit_at = NULL,
+        reaper_attach = NULL,
+        reaper_executor = NULL,
+        reaper_monitor = NULL,
+        reaper_beat = NULL,
+        reaper_beat_at = NULL,
+        reaper_terminating_at = NULL
+    WHERE id = NEW.id;
+END;
+
+-- A pid or a run that changes on a row that is alive is the attempt's own, and another run brings its exit along.
+CREATE TRIGGER IF NOT EXISTS reaper_jobs_change AFTER UPDATE OF pid, run_id, started_at ON jobs
+WHEN (NEW.status = 'queued' OR (NEW.status = 'running' AND OLD.status = 'running'))
+    AND (NEW.pid IS NOT OLD.pid OR NEW.run_id IS NOT OLD.run_id OR NEW.started_at IS NOT OLD.started_at)
+BEGIN
+    UPDATE jobs SET
+        reaper_started_at = CASE WHEN NEW.started_at IS OLD.started_at
+            THEN reaper_started_at
+            ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
+                CASE WHEN NEW.started_at LIKE '____-__-__%'
+                    THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
+                CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END,
+        reaper_inherited = coalesce(reaper_inherited, 0)
+            & ~((NEW.pid IS NOT OLD.pid) + 2 * (NEW.run_id IS NOT OLD.run_id)),
+        reaper_exit_code = CASE WHEN NEW.run_id IS OLD.run_id
+            THEN reaper_exit_code
+            ELSE (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id AND NEW.status = 'running') END,
+        reaper_exit_at = CASE WHEN NEW.run_id IS OLD.run_id
+            THEN reaper_exit_at
+            ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
+                CASE WHEN r.finished_at LIKE '____-__-__%'
+                    THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
+                CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
+                FROM agent_runs r
+                WHERE r.id = NEW.run_id AND NEW.status = 'running' AND r.exit_code IS NOT NULL)) END
+    WHERE id = NEW.id;
+END;
+
+-- A run that is inserted with its exit, or replaced, shows on the row that runs under it.
+CREATE TRIGGER IF NOT EXISTS reaper_runs_insert AFTER INSERT ON agent_runs
+BEGIN
+    UPDATE jobs SET
+        reaper_exit_code = NEW.exit_code,
+        reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL
+            THEN (SELECT min(coalesce(at, now), now) FROM (SELECT
+                CASE WHEN NEW.finished_at LIKE '____-__-__%'
+                    THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
+                CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END
+    WHERE run_id = NEW.id AND status IN ('queued', 'running') AND status = 'running'
+        AND coalesce(reaper_inherited, 0) & 2 = 0;
+END;
+
+-- An exit that is recorded shows on the row that runs under it; on one that is queued again only where there was
+-- none before: a late finish. The instant at which a code was seen stays as long as the code does.
+CREATE TRIGGER IF NOT EXISTS reaper_runs_update AFTER UPDATE OF exit_code, finished_at ON agent_runs
+WHEN NEW.exit_code IS NOT OLD.exit_code
+    OR (NEW.finished_at IS NOT OLD.finished_at AND NEW.exit_code IS NOT NULL)
+BEGIN
+    UPDATE jobs SET
+        reaper_exit_code = NEW.exit_code,
+        reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL
+            THEN (SELECT min(coalesce(at, known, now), now) FROM (SELECT
+                CASE WHEN reaper_exit_code IS NEW.exit_code THEN reaper_exit_at END AS known,
+                CASE WHEN NEW.finished_at LIKE '____-__-__%'
+                    THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
+                CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END
+    WHERE run_id = NEW.id AND status IN ('queued', 'running') AND coalesce(reaper_inherited, 0) & 2 = 0
+        AND (status = 'running' OR OLD.exit_code IS NULL OR reaper_exit_code IS NOT NULL);
+END;
+
+-- A visit of a task to a stage.
+CREATE TRIGGER IF NOT EXISTS reaper_tasks_insert AFTER INSERT ON tasks
+BEGIN
+    UPDATE tasks SET reaper_stage_version = max(1, random() & 9223372036854775807) WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER IF NOT EXISTS reaper_tasks_stage AFTER UPDATE OF stage ON tasks
+WHEN NEW.stage IS NOT OLD.stage
+BEGIN
+    UPDATE tasks SET reaper_stage_version = max(1, random() & 9223372036854775807) WHERE id = NEW.id;
+END;
+
+-- What is there already.
+
+UPDATE jobs SET
+    reaper_fence = max(1, random() & 9223372036854775807),
+    reaper_started_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
+        CASE WHEN started_at LIKE '____-__-__%'
+            THEN CAST(ROUND((julianday(started_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (started_at NOT LIKE '%.%') END AS at,
+        CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)),
+    reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = jobs.run_id),
+    reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
+        CASE WHEN r.finished_at LIKE '____-__-__%'
+            THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
+        CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
+        FROM agent_runs r WHERE r.id = jobs.run_id AND r.exit_code IS NOT NULL))
+WHERE status = 'running' AND reaper_fence IS NULL;
+
+UPDATE tasks SET reaper_stage_version = max(1, random() & 9223372036854775807) WHERE reaper_stage_version IS NULL;

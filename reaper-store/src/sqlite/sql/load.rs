@@ -1,0 +1,105 @@
+//! The load of a pass, the one job, and figures about the table.
+
+/// That none of the parts that go by time has the row.
+macro_rules! not_due {
+    () => {
+        "CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until \
+         ELSE reaper_exit_at > :exits_until END"
+    };
+}
+
+statements! {
+    NOW = concat!("SELECT ", now!());
+
+    /// A load. `INDEXED BY`, because an index of the owner's on the status and some statistics make the planner read all
+    /// running rows. The parts are disjoint, each is driven by an index of its own and holds at most so many rows; one that is
+    /// not wanted, or was read to its end, has a limit of 0. The first row's clock stands in every row, and in the only
+    /// one where no part has any.
+    LOAD = concat!(
+    "SELECT c.now, p.part, p.k, ",
+    job_columns!(),
+    " FROM (SELECT ",
+    now!(),
+    " AS now) c LEFT JOIN (
+    SELECT * FROM (SELECT 0 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at IS NULL
+            AND id > :after_timeless_exits
+        ORDER BY id LIMIT :limit_timeless_exits)
+    UNION ALL SELECT * FROM (SELECT 1 AS part, reaper_exit_at AS k, id FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at <= :exits_until
+            AND (reaper_exit_at, id) > (:key_exits, :after_exits)
+        ORDER BY reaper_exit_at, id LIMIT :limit_exits)
+    UNION ALL SELECT * FROM (SELECT 2 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NULL
+            AND id > :after_timeless_starts
+        ORDER BY id LIMIT :limit_timeless_starts)
+    UNION ALL SELECT * FROM (SELECT 3 AS part, reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at <= :started_until
+            AND (reaper_started_at, id) > (:key_starts, :after_starts)
+        ORDER BY reaper_started_at, id LIMIT :limit_starts)
+    UNION ALL SELECT * FROM (SELECT 4 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_late
+        WHERE status = 'queued' AND reaper_exit_code = 0 AND id > :after_late
+        ORDER BY id LIMIT :limit_late)
+    UNION ALL SELECT * FROM (SELECT 5 AS part, NULL AS k, id FROM jobs
+        WHERE id IN (SELECT value FROM json_each(:suspects)) AND id > :after_suspects AND status = 'running' AND ",
+    not_due!(),
+    "
+        ORDER BY id LIMIT :limit_suspects)
+    UNION ALL SELECT * FROM (SELECT 6 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_executor
+        WHERE status = 'running' AND reaper_executor IS NOT NULL AND ",
+    host!("reaper_executor"),
+    " = :host AND id > :after_executors AND ",
+    not_due!(),
+    " AND id NOT IN (SELECT value FROM json_each(:suspects))
+        ORDER BY id LIMIT :limit_executors)
+    UNION ALL SELECT * FROM (SELECT 7 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_monitor
+        WHERE status = 'running' AND reaper_monitor IS NOT NULL AND ",
+    host!("reaper_monitor"),
+    " = :host AND id > :after_monitors AND ",
+    not_due!(),
+    " AND id NOT IN (SELECT value FROM json_each(:suspects))
+            AND ",
+    host!("reaper_executor"),
+    " IS NOT :host
+        ORDER BY id LIMIT :limit_monitors)
+    UNION ALL SELECT * FROM (SELECT 8 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_bare
+        WHERE status = 'running' AND reaper_executor IS NULL AND pid IS NOT NULL AND id > :after_bare AND ",
+    not_due!(),
+    " AND id NOT IN (SELECT value FROM json_each(:suspects))
+            AND coalesce(reaper_inherited, 0) & 1 = 0 AND ",
+    host!("reaper_monitor"),
+    " IS NOT :host
+        ORDER BY id LIMIT :limit_bare)
+) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id"
+);
+
+    JOB = concat!("SELECT ", job_columns!(), " FROM jobs j LEFT JOIN tasks t ON t.id = j.task_id WHERE j.id = :job");
+
+    /// Every running row has an exit or none, and each half has an index.
+    RUNNING = "SELECT
+    (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL LIMIT :limit))
+    + (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL LIMIT :limit))";
+
+    CENSUS = "SELECT status, count(*) FROM jobs GROUP BY status";
+
+    OLDEST_RUNNING = "SELECT id, k FROM (
+    SELECT * FROM (SELECT reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NOT NULL
+        ORDER BY reaper_started_at, id LIMIT 1)
+    UNION ALL SELECT * FROM (SELECT reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_started_at IS NOT NULL
+        ORDER BY reaper_started_at, id LIMIT 1)
+    ) ORDER BY k, id LIMIT 1";
+
+    /// Tasks in no final stage that have neither a live job nor an advance on its way.
+    STALLED = "SELECT t.id, t.work_item_id, t.stage FROM tasks t
+    WHERE t.stage NOT IN (SELECT value FROM json_each(:final_stages))
+        AND t.id NOT IN (SELECT task_id FROM jobs INDEXED BY reaper_jobs_live
+            WHERE status IN ('queued', 'running') AND task_id IS NOT NULL)
+        AND t.id NOT IN (SELECT task FROM (
+            SELECT CASE WHEN json_valid(effect) THEN json_extract(effect, '$.advance.task') END AS task
+            FROM reaper_outbox WHERE state = 'pending') WHERE task IS NOT NULL)
+    ORDER BY t.id LIMIT :limit";
+}

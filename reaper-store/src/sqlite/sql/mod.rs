@@ -1,0 +1,48 @@
+//! Every statement of the adapter. Places for values are named (`:job`); instants are milliseconds since
+//! 1970-01-01 00:00 UTC.
+
+/// Now, in milliseconds; one instant throughout a statement.
+macro_rules! now {
+    () => {
+        "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+    };
+}
+
+/// The host in the text form of an identity, as the indexes have it.
+macro_rules! host {
+    ($column:literal) => {
+        concat!("substr(", $column, ", 1, instr(", $column, ", '/') - 1)")
+    };
+}
+
+/// The columns of [`RawJob`](crate::row::RawJob), of `jobs j LEFT JOIN tasks t`.
+macro_rules! job_columns {
+    () => {
+        "j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, \
+         j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, \
+         j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, \
+         j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id"
+    };
+}
+
+/// Constants, and the list of them for the tests.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
+        $($(#[$doc])* pub(in crate::sqlite) const $name: &str = $text;)*
+
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
+    };
+}
+
+mod books;
+mod claims;
+mod load;
+mod outbox;
+mod schema;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use self::{books::*, claims::*, load::*, outbox::*, schema::*, worker::*};

@@ -1,0 +1,74 @@
+//! The outbox.
+
+macro_rules! due {
+    () => {
+        concat!(
+            "state = 'pending' AND due_at <= ",
+            now!(),
+            " AND (leased_until IS NULL OR leased_until <= ",
+            now!(),
+            ")"
+        )
+    };
+}
+
+macro_rules! leased {
+    () => {
+        " WHERE key = :key AND state = 'pending' AND lease_token = :token"
+    };
+}
+
+statements! {
+    POST = concat!(
+    "INSERT INTO reaper_outbox (key, job_id, effect, created_at, due_at)
+    SELECT :key, :job, :effect, at, at FROM (SELECT ",
+    now!(),
+    " AS at) WHERE true ON CONFLICT (key) DO NOTHING"
+);
+
+    /// Whether anything is due: asked before the database's lock is taken for it.
+    ANY_DUE = concat!("SELECT EXISTS (SELECT 1 FROM reaper_outbox WHERE ", due!(), ")");
+
+    DUE = concat!("SELECT seq, key, effect, tries FROM reaper_outbox WHERE ", due!(), " ORDER BY seq LIMIT :limit");
+
+    DUE_KEYS = concat!(
+    "SELECT seq, key, effect, tries FROM reaper_outbox WHERE key IN (SELECT value FROM json_each(:keys)) AND ",
+    due!(),
+    " ORDER BY seq LIMIT :limit"
+);
+
+    LEASE = concat!(
+    "UPDATE reaper_outbox SET lease_token = :token, leased_until = ",
+    now!(),
+    " + :lease, tries = min(tries + 1, 4294967295) WHERE seq = :seq"
+);
+
+    DELIVERED = concat!(
+    "UPDATE reaper_outbox SET state = 'done', note = :note, lease_token = NULL, leased_until = NULL, done_at = ",
+    now!(),
+    leased!()
+);
+
+    DELIVER_AGAIN = concat!(
+    "UPDATE reaper_outbox SET note = :note, lease_token = NULL, leased_until = NULL, due_at = ",
+    now!(),
+    " + :wait",
+    leased!()
+);
+
+    DELIVERY_DEAD = concat!(
+    "UPDATE reaper_outbox SET state = 'dead', note = :note, lease_token = NULL, leased_until = NULL",
+    leased!()
+);
+
+    REVIVE = concat!("UPDATE reaper_outbox SET state = 'pending', tries = 0, due_at = ", now!(), " WHERE key = :key AND state = 'dead'");
+
+    DISCARD = concat!(
+    "UPDATE reaper_outbox SET state = 'done', note = 'dropped by a person', lease_token = NULL, leased_until = NULL, done_at = ",
+    now!(),
+    " WHERE key = :key AND state IN ('pending', 'dead')"
+);
+
+    UNDELIVERED = "SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
+    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit";
+}

@@ -1,0 +1,28 @@
+//! What is there, and what was run.
+
+statements! {
+    /// Another number after every change of the schema, whoever made it.
+    SCHEMA_VERSION = "PRAGMA schema_version";
+
+    VERSION = "SELECT max(version) FROM reaper_migrations";
+
+    CREATE_MIGRATIONS = "CREATE TABLE IF NOT EXISTS reaper_migrations (
+    version TEXT PRIMARY KEY,
+    run_on TEXT NOT NULL DEFAULT (datetime('now'))
+)";
+
+    DROP_MIGRATIONS = "DROP TABLE IF EXISTS reaper_migrations";
+
+    NOTE_MIGRATION = "INSERT INTO reaper_migrations (version) VALUES (:version) ON CONFLICT (version) DO NOTHING";
+
+    FORGET_MIGRATION = "DELETE FROM reaper_migrations WHERE version = :version";
+
+    APPLIED = "SELECT version FROM reaper_migrations ORDER BY version DESC";
+
+    OBJECT = "SELECT type, sql FROM sqlite_master WHERE lower(name) = :name
+    AND type IN ('table', 'view')";
+
+    OBJECTS = "SELECT lower(name) FROM sqlite_master";
+
+    COLUMNS = "SELECT lower(name), upper(type), pk FROM pragma_table_info(:table)";
+}

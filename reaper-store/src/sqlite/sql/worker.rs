@@ -1,0 +1,72 @@
+//! The worker's side.
+
+macro_rules! takeable {
+    () => {
+        concat!(
+            "status = 'queued' AND reaper_exit_code IS NOT 0
+        AND (reaper_available_at IS NULL OR reaper_available_at <= ",
+            now!(),
+            ")"
+        )
+    };
+}
+
+macro_rules! fenced {
+    () => {
+        " WHERE id = :job AND status = 'running' AND reaper_fence = :fence"
+    };
+}
+
+statements! {
+    ADD_TASK = "INSERT INTO tasks (work_item_id, repo, branch, stage)
+    VALUES (:work_item, :repo, :branch, :stage)";
+
+    LAST_ID = "SELECT last_insert_rowid()";
+
+    ENQUEUE = "INSERT INTO jobs
+        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key)
+    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key)
+    ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING";
+
+    JOB_OF_SOURCE_KEY = "SELECT id FROM jobs WHERE reaper_source_key = :source_key";
+
+    /// The next queued jobs that may be taken, after an id; `agent` and `job` narrow it where they are not NULL.
+    TAKEABLE = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM (SELECT * FROM jobs INDEXED BY reaper_jobs_queued WHERE ",
+    takeable!(),
+    " AND id > :after AND (:agent IS NULL OR agent = :agent)
+        ORDER BY id LIMIT :limit) j LEFT JOIN tasks t ON t.id = j.task_id ORDER BY j.id"
+);
+
+    TAKEABLE_JOB = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM (SELECT * FROM jobs WHERE id = :job AND ",
+    takeable!(),
+    ") j LEFT JOIN tasks t ON t.id = j.task_id"
+);
+
+    BEGIN_RUN = "INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, datetime('now'))";
+
+    /// The fence is drawn by a trigger, which sees the monitor and `pending` as this statement's own.
+    TAKE = "UPDATE jobs SET status = 'running', attempts = min(attempts + 1, 4294967295),
+    run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor
+    WHERE id = :job AND status = 'queued'";
+
+    ATTACH = concat!("UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid", fenced!());
+
+    BEAT = concat!(
+    "UPDATE jobs SET reaper_beat_at = ",
+    now!(),
+    ", reaper_beat = CASE WHEN reaper_beat < 9223372036854775807 THEN reaper_beat + 1
+        ELSE coalesce(reaper_beat, 1) END",
+    fenced!()
+);
+
+    RECORD_EXIT = "UPDATE agent_runs SET exit_code = :code, finished_at = datetime('now')
+    WHERE id = :run AND exit_code IS NULL";
+
+    RUN_EXISTS = "SELECT EXISTS (SELECT 1 FROM agent_runs WHERE id = :run)";
+}

@@ -1,0 +1,266 @@
+-- NOW
+SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER);
+
+-- LOAD
+SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now) c LEFT JOIN (
+    SELECT * FROM (SELECT 0 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at IS NULL
+            AND id > :after_timeless_exits
+        ORDER BY id LIMIT :limit_timeless_exits)
+    UNION ALL SELECT * FROM (SELECT 1 AS part, reaper_exit_at AS k, id FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at <= :exits_until
+            AND (reaper_exit_at, id) > (:key_exits, :after_exits)
+        ORDER BY reaper_exit_at, id LIMIT :limit_exits)
+    UNION ALL SELECT * FROM (SELECT 2 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NULL
+            AND id > :after_timeless_starts
+        ORDER BY id LIMIT :limit_timeless_starts)
+    UNION ALL SELECT * FROM (SELECT 3 AS part, reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at <= :started_until
+            AND (reaper_started_at, id) > (:key_starts, :after_starts)
+        ORDER BY reaper_started_at, id LIMIT :limit_starts)
+    UNION ALL SELECT * FROM (SELECT 4 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_late
+        WHERE status = 'queued' AND reaper_exit_code = 0 AND id > :after_late
+        ORDER BY id LIMIT :limit_late)
+    UNION ALL SELECT * FROM (SELECT 5 AS part, NULL AS k, id FROM jobs
+        WHERE id IN (SELECT value FROM json_each(:suspects)) AND id > :after_suspects AND status = 'running' AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END
+        ORDER BY id LIMIT :limit_suspects)
+    UNION ALL SELECT * FROM (SELECT 6 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_executor
+        WHERE status = 'running' AND reaper_executor IS NOT NULL AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host AND id > :after_executors AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
+        ORDER BY id LIMIT :limit_executors)
+    UNION ALL SELECT * FROM (SELECT 7 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_monitor
+        WHERE status = 'running' AND reaper_monitor IS NOT NULL AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host AND id > :after_monitors AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
+            AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IS NOT :host
+        ORDER BY id LIMIT :limit_monitors)
+    UNION ALL SELECT * FROM (SELECT 8 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_bare
+        WHERE status = 'running' AND reaper_executor IS NULL AND pid IS NOT NULL AND id > :after_bare AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
+            AND coalesce(reaper_inherited, 0) & 1 = 0 AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IS NOT :host
+        ORDER BY id LIMIT :limit_bare)
+) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id;
+
+-- JOB
+SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN tasks t ON t.id = j.task_id WHERE j.id = :job;
+
+-- RUNNING
+SELECT
+    (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL LIMIT :limit))
+    + (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL LIMIT :limit));
+
+-- CENSUS
+SELECT status, count(*) FROM jobs GROUP BY status;
+
+-- OLDEST_RUNNING
+SELECT id, k FROM (
+    SELECT * FROM (SELECT reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NOT NULL
+        ORDER BY reaper_started_at, id LIMIT 1)
+    UNION ALL SELECT * FROM (SELECT reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_started_at IS NOT NULL
+        ORDER BY reaper_started_at, id LIMIT 1)
+    ) ORDER BY k, id LIMIT 1;
+
+-- STALLED
+SELECT t.id, t.work_item_id, t.stage FROM tasks t
+    WHERE t.stage NOT IN (SELECT value FROM json_each(:final_stages))
+        AND t.id NOT IN (SELECT task_id FROM jobs INDEXED BY reaper_jobs_live
+            WHERE status IN ('queued', 'running') AND task_id IS NOT NULL)
+        AND t.id NOT IN (SELECT task FROM (
+            SELECT CASE WHEN json_valid(effect) THEN json_extract(effect, '$.advance.task') END AS task
+            FROM reaper_outbox WHERE state = 'pending') WHERE task IS NOT NULL)
+    ORDER BY t.id LIMIT :limit;
+
+-- CLAIM_DONE
+UPDATE jobs SET status = 'done' WHERE id = :job AND status = :status AND coalesce(reaper_fence, 0) = :fence
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 2 = 0 THEN run_id END IS :run
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 1 = 0 THEN pid END IS :pid
+    AND reaper_started_at IS :started_at AND reaper_exit_code IS :exit_code AND reaper_exit_at IS :exit_at
+    AND reaper_attach IS :attach AND reaper_beat IS :beat AND reaper_terminating_at IS :terminating_at;
+
+-- CLAIM_FAIL
+UPDATE jobs SET status = 'failed', reaper_last_error = :reason WHERE id = :job AND status = :status AND coalesce(reaper_fence, 0) = :fence
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 2 = 0 THEN run_id END IS :run
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 1 = 0 THEN pid END IS :pid
+    AND reaper_started_at IS :started_at AND reaper_exit_code IS :exit_code AND reaper_exit_at IS :exit_at
+    AND reaper_attach IS :attach AND reaper_beat IS :beat AND reaper_terminating_at IS :terminating_at;
+
+-- CLAIM_REQUEUE
+UPDATE jobs SET status = 'queued', pid = NULL, reaper_exit_code = NULL, reaper_exit_at = NULL,
+    reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL, reaper_beat = NULL, reaper_beat_at = NULL,
+    reaper_terminating_at = NULL, reaper_available_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) + :wait, reaper_last_error = :reason,
+    reaper_rescues = min(coalesce(reaper_rescues, 0) * :keep + :add, 4294967295) WHERE id = :job AND status = :status AND coalesce(reaper_fence, 0) = :fence
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 2 = 0 THEN run_id END IS :run
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 1 = 0 THEN pid END IS :pid
+    AND reaper_started_at IS :started_at AND reaper_exit_code IS :exit_code AND reaper_exit_at IS :exit_at
+    AND reaper_attach IS :attach AND reaper_beat IS :beat AND reaper_terminating_at IS :terminating_at
+    AND (:cap IS NULL OR (attempts < max_attempts AND coalesce(reaper_rescues, 0) < :cap));
+
+-- CLAIM_TERMINATE
+UPDATE jobs SET reaper_terminating_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE id = :job AND status = :status AND coalesce(reaper_fence, 0) = :fence
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 2 = 0 THEN run_id END IS :run
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 1 = 0 THEN pid END IS :pid
+    AND reaper_started_at IS :started_at AND reaper_exit_code IS :exit_code AND reaper_exit_at IS :exit_at
+    AND reaper_attach IS :attach AND reaper_beat IS :beat AND reaper_terminating_at IS :terminating_at
+    AND NOT EXISTS (SELECT 1 FROM jobs o INDEXED BY reaper_jobs_executor
+        WHERE o.status = 'running' AND o.reaper_executor IS NOT NULL AND substr(o.reaper_executor, 1, instr(o.reaper_executor, '/') - 1) = substr(jobs.reaper_executor, 1, instr(jobs.reaper_executor, '/') - 1)
+            AND o.reaper_executor = jobs.reaper_executor AND o.id <> jobs.id);
+
+-- CLAIM_DISMISS
+UPDATE jobs SET reaper_exit_code = NULL, reaper_exit_at = NULL WHERE id = :job AND status = :status AND coalesce(reaper_fence, 0) = :fence
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 2 = 0 THEN run_id END IS :run
+    AND CASE WHEN coalesce(reaper_inherited, 0) & 1 = 0 THEN pid END IS :pid
+    AND reaper_started_at IS :started_at AND reaper_exit_code IS :exit_code AND reaper_exit_at IS :exit_at
+    AND reaper_attach IS :attach AND reaper_beat IS :beat AND reaper_terminating_at IS :terminating_at;
+
+-- EVENTS
+INSERT INTO reaper_events
+        (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
+    SELECT json_extract(value, '$[0]'), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'),
+        json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
+        json_extract(value, '$[7]'), json_extract(value, '$[8]'), json_extract(value, '$[9]')
+    FROM json_each(:events) ORDER BY key;
+
+-- EVENTS_KNOWN
+SELECT count(*) FROM reaper_events WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- REQUEUE_ALL_EVENTS
+INSERT INTO reaper_events
+        (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
+    SELECT max(1, random() & 9223372036854775807), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), id, coalesce(reaper_fence, 0), :actor, 'requeue_all', '', :reason, 'running', 'queued', 'null'
+    FROM jobs WHERE status = 'running' ORDER BY id;
+
+-- REQUEUE_ALL
+UPDATE jobs SET status = 'queued', pid = NULL, reaper_exit_code = NULL, reaper_exit_at = NULL,
+    reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL, reaper_beat = NULL, reaper_beat_at = NULL,
+    reaper_terminating_at = NULL, reaper_available_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE status = 'running';
+
+-- POST
+INSERT INTO reaper_outbox (key, job_id, effect, created_at, due_at)
+    SELECT :key, :job, :effect, at, at FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS at) WHERE true ON CONFLICT (key) DO NOTHING;
+
+-- ANY_DUE
+SELECT EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)));
+
+-- DUE
+SELECT seq, key, effect, tries FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit;
+
+-- DUE_KEYS
+SELECT seq, key, effect, tries FROM reaper_outbox WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit;
+
+-- LEASE
+UPDATE reaper_outbox SET lease_token = :token, leased_until = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) + :lease, tries = min(tries + 1, 4294967295) WHERE seq = :seq;
+
+-- DELIVERED
+UPDATE reaper_outbox SET state = 'done', note = :note, lease_token = NULL, leased_until = NULL, done_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE key = :key AND state = 'pending' AND lease_token = :token;
+
+-- DELIVER_AGAIN
+UPDATE reaper_outbox SET note = :note, lease_token = NULL, leased_until = NULL, due_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) + :wait WHERE key = :key AND state = 'pending' AND lease_token = :token;
+
+-- DELIVERY_DEAD
+UPDATE reaper_outbox SET state = 'dead', note = :note, lease_token = NULL, leased_until = NULL WHERE key = :key AND state = 'pending' AND lease_token = :token;
+
+-- UNDELIVERED
+SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
+    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit;
+
+-- SETTING
+SELECT value FROM reaper_settings WHERE key = :key;
+
+-- SET
+INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- HISTORY
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE at >= :since ORDER BY seq DESC LIMIT :limit;
+
+-- HISTORY_OF_JOB
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit;
+
+-- PRUNE_EVENTS
+DELETE FROM reaper_events WHERE at < :before;
+
+-- PRUNE_OUTBOX
+DELETE FROM reaper_outbox WHERE state = 'done' AND done_at < :before;
+
+-- ADD_TASK
+INSERT INTO tasks (work_item_id, repo, branch, stage)
+    VALUES (:work_item, :repo, :branch, :stage);
+
+-- LAST_ID
+SELECT last_insert_rowid();
+
+-- ENQUEUE
+INSERT INTO jobs
+        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key)
+    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key)
+    ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING;
+
+-- JOB_OF_SOURCE_KEY
+SELECT id FROM jobs WHERE reaper_source_key = :source_key;
+
+-- TAKEABLE
+SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs INDEXED BY reaper_jobs_queued WHERE status = 'queued' AND reaper_exit_code IS NOT 0
+        AND (reaper_available_at IS NULL OR reaper_available_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) AND id > :after AND (:agent IS NULL OR agent = :agent)
+        ORDER BY id LIMIT :limit) j LEFT JOIN tasks t ON t.id = j.task_id ORDER BY j.id;
+
+-- TAKEABLE_JOB
+SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs WHERE id = :job AND status = 'queued' AND reaper_exit_code IS NOT 0
+        AND (reaper_available_at IS NULL OR reaper_available_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))) j LEFT JOIN tasks t ON t.id = j.task_id;
+
+-- BEGIN_RUN
+INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, datetime('now'));
+
+-- TAKE
+UPDATE jobs SET status = 'running', attempts = min(attempts + 1, 4294967295),
+    run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor
+    WHERE id = :job AND status = 'queued';
+
+-- ATTACH
+UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
+
+-- BEAT
+UPDATE jobs SET reaper_beat_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), reaper_beat = CASE WHEN reaper_beat < 9223372036854775807 THEN reaper_beat + 1
+        ELSE coalesce(reaper_beat, 1) END WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
+
+-- RECORD_EXIT
+UPDATE agent_runs SET exit_code = :code, finished_at = datetime('now')
+    WHERE id = :run AND exit_code IS NULL;
+
+-- RUN_EXISTS
+SELECT EXISTS (SELECT 1 FROM agent_runs WHERE id = :run);
+
+-- SCHEMA_VERSION
+PRAGMA schema_version;
+
+-- VERSION
+SELECT max(version) FROM reaper_migrations;
+
+-- CREATE_MIGRATIONS
+CREATE TABLE IF NOT EXISTS reaper_migrations (
+    version TEXT PRIMARY KEY,
+    run_on TEXT NOT NULL DEFAULT (datetime('now'))
+);
+
+-- DROP_MIGRATIONS
+DROP TABLE IF EXISTS reaper_migrations;
+
+-- NOTE_MIGRATION
+INSERT INTO reaper_migrations (version) VALUES (:version) ON CONFLICT (version) DO NOTHING;
+
+-- FORGET_MIGRATION
+DELETE FROM reaper_migrations WHERE version = :version;
+
+-- APPLIED
+SELECT version FROM reaper_migrations ORDER BY version DESC;
+
+-- OBJECT
+SELECT type, sql FROM sqlite_master WHERE lower(name) = :name
+    AND type IN ('table', 'view');
+
+-- OBJECTS
+SELECT lower(name) FROM sqlite_master;
+
+-- COLUMNS
+SELECT lower(name), upper(type), pk FROM pragma_table_info(:table);
+
