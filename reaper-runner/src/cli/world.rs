@@ -116,7 +116,7 @@ impl World {
     fn advance(&self, config: &Config) -> SqliteAdvance {
         let (path, options) = (self.path.clone(), options(config));
         SqliteAdvance::new(Box::new(move || {
-            reaper_store::sqlite::connect(&path, &options).map_err(|error| error.to_string())
+            reaper_store::sqlite::connect(&path, options.busy_timeout).map_err(|error| error.to_string())
         }))
     }
 }

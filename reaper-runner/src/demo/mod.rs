@@ -116,7 +116,8 @@ pub(crate) fn demo(args: &DemoArgs, out: Out) -> Result<(), Failure> {
 
 fn parts(ground: &Ground, path: &Path, time: &Arc<SystemTime>, watch: &Watch) -> Result<Parts, Failure> {
     let path = path.to_owned();
-    let connect = move || reaper_store::sqlite::connect(&path, &Options::default()).map_err(|e| e.to_string());
+    let connect =
+        move || reaper_store::sqlite::connect(&path, Options::default().busy_timeout).map_err(|e| e.to_string());
     let review = GateCommand::new(["/bin/sh", "-c", "test \"$REAPER_WORK_ITEM\" != DEMO-RED"]);
     let gate = CommandGate::new([("review".to_owned(), review)])
         .map_err(|error| failed("cannot set the gate up", &error))?;

@@ -160,6 +160,12 @@ UPDATE reaper_outbox SET note = :note, lease_token = NULL, leased_until = NULL, 
 -- DELIVERY_DEAD
 UPDATE reaper_outbox SET state = 'dead', note = :note, lease_token = NULL, leased_until = NULL WHERE key = :key AND state = 'pending' AND lease_token = :token;
 
+-- REVIVE
+UPDATE reaper_outbox SET state = 'pending', tries = 0, due_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE key = :key AND state = 'dead';
+
+-- DISCARD
+UPDATE reaper_outbox SET state = 'done', note = 'dropped by a person', lease_token = NULL, leased_until = NULL, done_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE key = :key AND state IN ('pending', 'dead');
+
 -- UNDELIVERED
 SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
     WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit;
@@ -179,6 +185,10 @@ SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_statu
 
 -- PRUNE_EVENTS
 DELETE FROM reaper_events WHERE at < :before;
+
+-- PRUNE_ADVANCES
+DELETE FROM reaper_advances WHERE at < :before
+    AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'));
 
 -- PRUNE_OUTBOX
 DELETE FROM reaper_outbox WHERE state = 'done' AND done_at < :before;
