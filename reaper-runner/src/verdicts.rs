@@ -55,13 +55,14 @@ impl Verdicts {
         }
     }
 
-    /// Marks a question as being asked. `false`: it is already.
+    /// Marks a question as being asked. `false`: it is already, or it was answered since the pass looked; the answer
+    /// has woken the loop, and asking again would throw it away.
     pub(crate) fn ask(&mut self, question: &Question) -> bool {
-        let asked = matches!(self.answers.get(question), Some(Answer::Asked));
-        if !asked {
+        let open = !self.answers.contains_key(question);
+        if open {
             self.answers.insert(question.clone(), Answer::Asked);
         }
-        !asked
+        open
     }
 
     pub(crate) fn answer(&mut self, question: Question, verdict: Verdict) {
@@ -76,5 +77,34 @@ impl Verdicts {
     pub(crate) fn forget(&mut self, question: &Question) {
         self.answers.remove(question);
         self.undecided_since.remove(question);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        Question { attempt: Attempt { job: 1.into(), fence: 2.into() }, version: Some(3.into()) }
+    }
+
+    #[test]
+    fn an_answer_that_came_while_a_pass_looked_is_not_thrown_away() {
+        let mut verdicts = Verdicts::default();
+        assert!(verdicts.ask(&question()));
+        assert!(!verdicts.ask(&question()), "it is being asked");
+        verdicts.answer(question(), Verdict::Green);
+        assert!(!verdicts.ask(&question()), "it is answered");
+        assert_eq!(verdicts.get(&question()), Some(Verdict::Green));
+    }
+
+    #[test]
+    fn an_undecided_answer_is_asked_again_in_the_next_tick() {
+        let mut verdicts = Verdicts::default();
+        assert!(verdicts.ask(&question()));
+        verdicts.answer(question(), Verdict::Undecided("no answer".to_owned()));
+        assert!(!verdicts.ask(&question()), "not before the next tick");
+        verdicts.begin_tick();
+        assert!(verdicts.ask(&question()));
     }
 }

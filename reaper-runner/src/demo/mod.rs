@@ -50,8 +50,11 @@ pub(crate) struct Ground {
 /// How long everything may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-/// The ceiling of the agent that takes too long, and the grace of an exit: short, so that one can watch.
-const SHORT: Duration = Duration::from_secs(2);
+/// The ceiling of the agent that takes too long: short, so that one can watch.
+const CEILING: Duration = Duration::from_secs(1);
+
+/// The grace of an exit.
+const GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) fn demo(args: &DemoArgs, out: Out) -> Result<(), Failure> {
     let mut folder = tempfile::Builder::new()
@@ -147,8 +150,8 @@ fn settings() -> Settings {
     let candidates = |agent: &str, stage: &str| (agent.to_owned(), vec![stage.to_owned()]);
     let pipeline =
         Pipeline::new(stages, [candidates("developer", "architecture"), candidates("tester", "development")]);
-    let limits = Limits { finalize_grace: SHORT, ..Limits::default() };
-    let slow = Limits { max_running: SHORT, ..limits.clone() };
+    let limits = Limits { finalize_grace: GRACE, ..Limits::default() };
+    let slow = Limits { max_running: CEILING, ..limits.clone() };
     Settings {
         policy: Policy {
             limits,

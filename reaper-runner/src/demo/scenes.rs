@@ -56,7 +56,7 @@ const PLOTS: [Plot; 7] = [
         work_item: Some("DEMO-1"),
         ..plot(Fate::MonitorKilled { code: 0 }, Status::Done)
     },
-    Plot { title: "may run for 2 s and will run longer", agent: "slow", ..plot(Fate::Overrun, Status::Queued) },
+    Plot { title: "may run for 1 s and will run longer", agent: "slow", ..plot(Fate::Overrun, Status::Queued) },
     Plot {
         title: "will end well, lose its monitor, and have a red gate",
         work_item: Some("DEMO-RED"),
