@@ -180,7 +180,8 @@ fn what_cannot_be_mistaken_is_never_held() {
     for change in aged {
         assert_eq!(planned(change).evidence(), Some(EvidenceKind::Age));
     }
-    for change in [(|c| c.dead(DEAD, 1)) as fn(&mut Case) -> &mut Case, |c| c.dead(DEAD, 2)] {
+    let dead: [fn(&mut Case) -> &mut Case; 2] = [|c| c.dead(DEAD, 1), |c| c.dead(DEAD, 2)];
+    for change in dead {
         assert_eq!(planned(change).evidence(), Some(EvidenceKind::BarePid));
     }
 }

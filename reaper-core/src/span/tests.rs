@@ -34,17 +34,3 @@ fn two_units_are_read_and_nothing_is_rounded_up() {
     }
     assert_eq!(format!("{:>6}|{:<6}|", Span(secs(5)), Span(secs(3600))), "   5 s|1 h   |");
 }
-
-#[test]
-fn what_reads_the_same_and_is_not_is_told_exactly() {
-    let (secs, millis) = (Duration::from_secs, Duration::from_millis);
-    let pair = |a, b| compared(a, b);
-    assert_eq!(pair(secs(5), secs(300)), ("5 s".into(), "5 min".into()));
-    assert_eq!(pair(secs(300), secs(300)), ("5 min".into(), "5 min".into()));
-    assert_eq!(pair(secs(21_601), secs(21_600)), ("21601 s".into(), "21600 s".into()));
-    assert_eq!(pair(millis(300_200), secs(300)), ("300.2 s".into(), "300 s".into()));
-    assert_eq!(
-        pair(Duration::from_nanos(1), Duration::from_nanos(2)),
-        ("0.000000001 s".into(), "0.000000002 s".into())
-    );
-}
