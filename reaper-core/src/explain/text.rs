@@ -50,7 +50,7 @@ impl Explanation {
 
 /// A rule with what it failed on, or with all that made it fire.
 fn line(f: &mut fmt::Formatter<'_>, tried: &Tried) -> fmt::Result {
-    write!(f, "  {} {:<17}", tried.rule.number(), tried.rule)?;
+    write!(f, "{} {:<17}", tried.rule.number(), tried.rule)?;
     let (word, shown) = match tried.fate {
         Fate::NotReached => return f.write_str("-\n"),
         Fate::DoesNotHold => ("no", false),
@@ -60,7 +60,7 @@ fn line(f: &mut fmt::Formatter<'_>, tried: &Tried) -> fmt::Result {
     let shown = tried.conditions.iter().filter(|condition| condition.holds == shown);
     for (at, condition) in shown.enumerate() {
         if at > 0 {
-            write!(f, "{:25}", "")?;
+            write!(f, "{:23}", "")?;
         }
         writeln!(f, "{}", condition.text)?;
     }
