@@ -81,7 +81,7 @@ impl fmt::Display for Finding {
         match self {
             Self::NothingRecorded => f.write_str("no pid and no identity recorded"),
             Self::Running => f.write_str("the recorded process is running"),
-            Self::PidExists => f.write_str("a process with this pid exists (only the pid was compared)"),
+            Self::PidExists => f.write_str("a process has this pid, only that was compared"),
             Self::NoSuchProcess => f.write_str("no process has this pid"),
             Self::Ended => f.write_str("the process has ended"),
             Self::Recycled => f.write_str("the pid belongs to another process now"),

@@ -1,6 +1,6 @@
 //! Durations as people read them.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::{fmt, time::Duration};
 
 #[cfg(test)]
@@ -36,16 +36,4 @@ fn below_a_minute(span: Duration) -> String {
         (0, 0) if span.is_zero() => String::from("0 s"),
         (0, 0) => String::from("<1 ms"),
     }
-}
-
-/// Two durations side by side. Where both would read the same and are not, they are given in exact seconds.
-#[must_use]
-pub fn compared(a: Duration, b: Duration) -> (String, String) {
-    let short = (Span(a).to_string(), Span(b).to_string());
-    if a != b && short.0 == short.1 { (exact(a), exact(b)) } else { short }
-}
-
-fn exact(span: Duration) -> String {
-    let text = alloc::format!("{}.{:09}", span.as_secs(), span.subsec_nanos());
-    alloc::format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }

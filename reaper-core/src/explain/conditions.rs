@@ -1,13 +1,17 @@
 //! The conditions of each rule, one list a rule.
 
-use alloc::{format, string::String, vec::Vec};
-use core::time::Duration;
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::{cmp::Ordering, time::Duration};
 
 use super::Condition;
 use crate::{
     Clock, JobSnapshot, Observation, OnOverrun, Policy, Rule, Status,
     decide::{Executor, Facts, Figures, Monitor, nothing_runs, shows_no_sign},
-    span::compared,
+    span::Span,
 };
 
 /// A job with all that is compared about it.
@@ -189,11 +193,19 @@ const fn executor(executor: Executor) -> &'static str {
     }
 }
 
-/// `exit age 5 s is under finalize_grace 5 min`, or has reached it.
-pub(super) fn against(what: &str, age: Duration, name: &str, limit: Duration) -> String {
-    let side = if age < limit { "is under" } else { "has reached" };
-    let (age, limit) = compared(age, limit);
-    format!("{what} {age} {side} {name} {limit}")
+/// `exit age 5 s is under finalize_grace 5 min`, has reached it, or is past it.
+fn against(what: &str, age: Duration, name: &str, limit: Duration) -> String {
+    let side = match age.cmp(&limit) {
+        Ordering::Less => "under",
+        Ordering::Equal => return format!("{what} {} has reached {name}", Span(age)),
+        Ordering::Greater => "past",
+    };
+    let (age, limit) = (Span(age).to_string(), Span(limit).to_string());
+    if age == limit {
+        format!("{what} {age} is just {side} {name}")
+    } else {
+        format!("{what} {age} is {side} {name} {limit}")
+    }
 }
 
 pub(super) fn told(holds: bool, text: impl Into<String>) -> Condition {

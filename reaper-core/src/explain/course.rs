@@ -8,7 +8,7 @@ use alloc::{
 
 use super::{
     Condition,
-    conditions::{Case, against, told},
+    conditions::{Case, told},
 };
 use crate::{
     Decision, OnOverrun, Reason, Rule, Verdict,
@@ -78,8 +78,10 @@ fn caps(all: &mut Vec<Condition>, case: &Case<'_>) -> bool {
     let figures = &case.figures;
     if let Some(exit) = &case.job.exit {
         let fatal = case.policy.limits_for(&case.job.agent).exit.is_fatal(exit);
-        let text = if fatal { "is one that fails at once" } else { "is none that fails at once" };
-        all.push(told(!fatal, format!("exit code {} {text}", exit.code)));
+        if fatal || !exit.is_success() {
+            let which = if fatal { "one" } else { "none" };
+            all.push(told(!fatal, format!("exit code {} is {which} that fails at once", exit.code)));
+        }
         if fatal {
             return false;
         }
@@ -103,7 +105,8 @@ fn stop(all: &mut Vec<Condition>, case: &Case<'_>) {
             None => all.push(told(true, "on_overrun is terminate: its processes are stopped first")),
             Some(at) => {
                 let (age, limit) = (case.clock.age(at), case.policy.terminating_expires());
-                all.push(told(age >= limit, against("the stop's age", age, "the time that it has,", limit)));
+                let text = format!("a stop was announced {} ago, and has {} to work", Span(age), Span(limit));
+                all.push(told(age >= limit, text));
             }
         },
     }

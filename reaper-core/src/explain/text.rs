@@ -50,17 +50,17 @@ impl Explanation {
 
 /// A rule with what it failed on, or with all that made it fire.
 fn line(f: &mut fmt::Formatter<'_>, tried: &Tried) -> fmt::Result {
-    write!(f, "  {} {:<18}", tried.rule.number(), tried.rule)?;
+    write!(f, "{} {:<17}", tried.rule.number(), tried.rule)?;
     let (word, shown) = match tried.fate {
         Fate::NotReached => return f.write_str("-\n"),
         Fate::DoesNotHold => ("no", false),
         Fate::Fired => ("YES", true),
     };
-    write!(f, "{word:<5}")?;
+    write!(f, "{word:<4}")?;
     let shown = tried.conditions.iter().filter(|condition| condition.holds == shown);
     for (at, condition) in shown.enumerate() {
         if at > 0 {
-            write!(f, "{:27}", "")?;
+            write!(f, "{:23}", "")?;
         }
         writeln!(f, "{}", condition.text)?;
     }

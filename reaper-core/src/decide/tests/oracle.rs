@@ -79,7 +79,7 @@ fn finish(case: &Case) -> Action {
     let stage = match case.policy.pipeline.place(&case.job.agent, &place.stage) {
         Placement::Candidate(stage) => stage,
         Placement::Behind => return Action::Done { advance: None },
-        _ => return Action::Keep,
+        Placement::Before | Placement::UnknownStage | Placement::UnknownAgent => return Action::Keep,
     };
     let verdict = if stage.gate.is_none() { Some(Verdict::Green) } else { case.seen.verdict.clone() };
     if verdict.is_none() {
