@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Fence, OnOverrun, Verdict,
+    Fence, JobId, OnOverrun, TaskId, Verdict,
     decide::Facts,
+    job::Key,
     sample::{ALIVE, Case, DEAD, ELSEWHERE, GONE, LEFT, PROVED, UNKNOWN, case},
     strategy,
 };
@@ -248,9 +249,9 @@ fn names_of_others_are_made_fit_for_a_terminal() {
     let mut case = case();
     case.exit(0, 600).agent("\u{1b}[31mred").stage("a\nb").verdict(Verdict::Red("x".repeat(500)));
     case.job.repo = "r\u{202e}".into();
-    case.job.attempt.fence = Fence::from("f\r");
-    case.job.attempt.job = "j\u{7}".into();
-    case.job.task.as_mut().unwrap().id = "t\u{9b}".into();
+    case.job.attempt.fence = Fence(Key::Text("f\r".into()));
+    case.job.attempt.job = JobId(Key::Text("j\u{7}".into()));
+    case.job.task.as_mut().unwrap().id = TaskId(Key::Text("t\u{9b}".into()));
     let page = explained(&case).to_string();
     assert!(page.chars().all(|c| c == '\n' || !c.is_control()), "{page:?}");
     assert!(!page.contains('\u{202e}'));
