@@ -213,9 +213,13 @@ fn a_task_that_is_gone_or_whose_id_is_used_again_is_superseded() {
 #[test]
 fn a_key_of_another_kind_is_another_key() {
     let database = Database::new();
-    let order = AdvanceOrder { task: "T-1".into(), ..database.order() };
+    let order =
+        AdvanceOrder { task: reaper_core::TaskId(reaper_core::job::Key::Text("T-1".into())), ..database.order() };
     assert_eq!(database.advance().advance(&order).unwrap(), Advanced::Superseded { stage: None });
-    let order = AdvanceOrder { version: "v1".into(), ..database.order() };
+    let order = AdvanceOrder {
+        version: reaper_core::StageVersion(reaper_core::job::Key::Text("v1".into())),
+        ..database.order()
+    };
     assert_eq!(database.advance().advance(&order).unwrap(), superseded("architecture"));
 }
 

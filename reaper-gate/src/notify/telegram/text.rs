@@ -48,6 +48,8 @@ fn cut(text: &str, max: usize) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use reaper_core::{JobId, job::Key};
+
     use super::*;
 
     fn alert(text: &str) -> Alert {
@@ -87,7 +89,7 @@ mod tests {
 
         #[test]
         fn no_text_is_too_long_or_empty(key: String, kind: String, body in "\\PC{0,6000}", job: Option<String>) {
-            let alert = Alert { kind, job: job.map(|job| job.as_str().into()), text: body };
+            let alert = Alert { kind, job: job.map(|job| JobId(Key::Text(job))), text: body };
             let text = of(&key, &alert);
             prop_assert!(units(&text) <= MAX_UNITS);
             prop_assert!(!text.trim().is_empty());
