@@ -117,7 +117,7 @@ impl Engine {
             locked(&self.verdicts).begin_tick();
         }
         let seen = look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind)?;
-        let Look { clock, plan, breaker, failures, jump, questions } = seen;
+        let Look { clock, plan, breaker, breaker_before, failures, jump, questions } = seen;
         if kind == PassKind::Tick {
             locked(&self.verdicts).end_tick(&questions);
         }
@@ -138,7 +138,7 @@ impl Engine {
                 "the database's clock jumped: only certain deaths are settled in this pass"
             );
         }
-        self.keep_breaker(breaker, report)?;
+        self.keep_breaker(breaker, &breaker_before, report)?;
 
         let mut after = After { ask: plan.ask, clock: Some(clock), ..After::default() };
         drop(memory);
@@ -147,9 +147,19 @@ impl Engine {
     }
 
     /// Stores a breaker that changed, and tells somebody of each kind that opened.
-    fn keep_breaker(&self, breaker: Breaker, report: &mut PassReport) -> Result<(), StoreError> {
-        let before = self.parts.store.breaker()?;
-        if report.mode == Mode::Enforce && breaker.open.keys().ne(before.open.keys()) {
+    fn keep_breaker(
+        &self,
+        mut breaker: Breaker,
+        before: &Breaker,
+        report: &mut PassReport,
+    ) -> Result<(), StoreError> {
+        if report.mode == Mode::Enforce && breaker != *before {
+            // A person may have released it while this pass looked: that word is kept.
+            for (kind, stored) in self.parts.store.breaker()?.open {
+                if let Some(open) = breaker.open.get_mut(&kind) {
+                    open.released |= stored.released;
+                }
+            }
             self.parts.store.set_breaker(&breaker)?;
             for (kind, open) in breaker.open.iter().filter(|(kind, _)| !before.open.contains_key(kind)) {
                 tracing::warn!(%kind, dead = open.tally.dead, followed = open.tally.followed, "the breaker opened");

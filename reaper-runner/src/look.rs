@@ -39,6 +39,8 @@ pub(crate) struct Look {
     pub(crate) clock: Clock,
     pub(crate) plan: Plan,
     pub(crate) breaker: Breaker,
+    /// The breaker as it was stored before this pass.
+    pub(crate) breaker_before: Breaker,
     pub(crate) failures: Vec<Failure>,
     /// By how much the database's clock has jumped.
     pub(crate) jump: Option<chrono::TimeDelta>,
@@ -56,7 +58,8 @@ pub(crate) fn look(
 ) -> Result<Look, StoreError> {
     memory.observations.begin(kind);
     let (clock, jump) = read_clock(parts, settings, memory)?;
-    let mut breaker = parts.store.breaker()?;
+    let breaker_before = parts.store.breaker()?;
+    let mut breaker = breaker_before.clone();
     let policy = &settings.policy;
     let wanted = Wanted {
         exits_until: clock.latest_with(policy.shortest_grace()),
@@ -108,7 +111,7 @@ pub(crate) fn look(
     if jump.is_some() {
         hold_after_jump(&mut plan);
     }
-    Ok(Look { clock, plan, breaker, failures, jump, questions })
+    Ok(Look { clock, plan, breaker, breaker_before, failures, jump, questions })
 }
 
 /// What is seen of one job, and what is decided about it.
