@@ -2,6 +2,9 @@
 
 use core::time::Duration;
 
+#[cfg(test)]
+mod tests;
+
 /// Exponential backoff with full jitter in its upper half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -5,6 +5,9 @@ use core::fmt;
 
 use crate::{Attempt, JobId, StageVersion, TaskId};
 
+#[cfg(test)]
+mod tests;
+
 /// The move of a task to its next stage. It takes effect at most once: it is a compare-and-set on the stage
 /// and its version, and the next job carries a unique key.
 #[derive(Clone, Debug, PartialEq, Eq)]

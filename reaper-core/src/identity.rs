@@ -6,6 +6,9 @@ use alloc::{
 };
 use core::{fmt, str::FromStr};
 
+#[cfg(test)]
+mod tests;
+
 /// A process, named so that no other process can be taken for it.
 ///
 /// A pid alone is reused; with immediate reuse even pid and start time coincide within one clock tick

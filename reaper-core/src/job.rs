@@ -5,6 +5,9 @@ use core::{fmt, str::FromStr};
 
 use crate::{ProcessIdentity, Timestamp};
 
+#[cfg(test)]
+mod tests;
+
 /// A value of somebody's table that is only ever compared: an integer or a text.
 ///
 /// Nothing is computed from it and nobody orders by its meaning; the order exists so that plans and

@@ -23,6 +23,9 @@ pub mod plan;
 pub mod policy;
 #[cfg(test)]
 mod sample;
+#[cfg(feature = "serde")]
+#[cfg(test)]
+mod serialised;
 pub mod span;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategy;

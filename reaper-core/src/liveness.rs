@@ -3,6 +3,9 @@
 use alloc::string::String;
 use core::fmt;
 
+#[cfg(test)]
+mod tests;
+
 /// Whether a verdict on a process can be mistaken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]

@@ -2,6 +2,9 @@
 
 use core::{fmt, str::FromStr};
 
+#[cfg(test)]
+mod tests;
+
 /// The kill switch. The stricter of the configured and the stored one wins; the order is by strictness.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]

@@ -2,6 +2,9 @@
 
 use alloc::{borrow::ToOwned, collections::BTreeMap, string::String, vec::Vec};
 
+#[cfg(test)]
+mod tests;
+
 /// What follows a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -8,6 +8,9 @@ use core::time::Duration;
 
 use crate::{Backoff, Pipeline, breaker::BreakerPolicy, job::Exit};
 
+#[cfg(test)]
+mod tests;
+
 /// What to do about an attempt over its ceiling whose process is provably alive, or about leftovers of a
 /// session that stand in a new attempt's way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -122,6 +122,6 @@ impl fmt::Display for Seen<'_> {
             Liveness::Leftovers | Liveness::Elsewhere | Liveness::Unknown => {}
         }
         f.write_char(':')?;
-        write!(f, " {finding}")
+        write!(f, " {}", Name(&finding.to_string()))
     }
 }
