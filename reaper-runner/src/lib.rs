@@ -10,6 +10,7 @@ mod courier;
 #[cfg(feature = "program")]
 mod demo;
 mod engine;
+mod gates;
 mod look;
 mod parts;
 mod pool;

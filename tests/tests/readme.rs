@@ -1,5 +1,7 @@
 //! The session that the README shows, run as it stands there: what it prints must have the shape that it shows.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a README that does not parse fails its test")]
+
 use std::{os::unix::fs::symlink, process::Command};
 
 /// A command with the lines that it prints.

@@ -1,3 +1,5 @@
+//! What `backoff` promises.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `breaker` promises.
+
 use std::{collections::BTreeMap, format};
 
 use chrono::TimeDelta;

@@ -1,3 +1,5 @@
+//! What `clock` promises.
+
 use std::{vec, vec::Vec};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What `effect` promises.
+
 use std::{format, string::ToString};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What `explain` promises.
+
 use std::{borrow::ToOwned, format, string::ToString, vec::Vec};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What `identity` promises.
+
 use std::{format, string::String};
 
 use proptest::prelude::*;

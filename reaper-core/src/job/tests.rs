@@ -1,3 +1,5 @@
+//! What `job` promises.
+
 use std::{format, string::ToString};
 
 use proptest::prelude::*;
@@ -13,8 +15,8 @@ fn keys_are_read_back_from_what_they_print() {
     for text in ["007", "+7", "-0", "9223372036854775808", "a7", "", "7 ", "018f-uuid"] {
         assert_eq!(text.parse(), Ok(Key::Text(text.into())));
     }
-    assert_eq!((JobId::from(7).as_int(), JobId::from("7").as_int()), (Some(7), None));
-    assert_eq!(format!("{:>4}|{:<4}|", JobId::from(7), TaskId::from("a")), "   7|a   |");
+    assert_eq!((JobId::from(7).as_int(), JobId(Key::Text("7".into())).as_int()), (Some(7), None));
+    assert_eq!(format!("{:>4}|{:<4}|", JobId::from(7), TaskId(Key::Text("a".into()))), "   7|a   |");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! What `liveness` promises.
+
 use std::{collections::BTreeSet, string::String, string::ToString};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `mode` promises.
+
 use std::{format, string::ToString};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `observation` promises.
+
 use std::vec;
 
 use proptest::prelude::*;

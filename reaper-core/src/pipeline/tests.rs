@@ -1,3 +1,5 @@
+//! What `pipeline` promises.
+
 use std::{format, vec, vec::Vec};
 
 use proptest::prelude::*;

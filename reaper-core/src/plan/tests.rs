@@ -1,3 +1,5 @@
+//! What `plan` promises.
+
 use std::{vec, vec::Vec};
 
 use chrono::TimeDelta;

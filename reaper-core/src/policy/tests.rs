@@ -1,3 +1,5 @@
+//! What `policy` promises.
+
 use std::format;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What `span` promises.
+
 use std::{format, string::ToString};
 
 use super::*;
