@@ -234,10 +234,26 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// How many are kept.
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> usize {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn open(&self, access: Access) -> Result<Link, StoreError> {
-        let connection = establish(&self.path, access, self.busy_timeout, &self.named)?;
-        let file = FileId::of(&self.path)?;
-        Ok(Link { connection, file, verified: None })
+        // A file that is replaced meanwhile may be another than the one that was opened: then once more.
+        for _ in 0..3 {
+            let before = FileId::of(&self.path).ok();
+            let connection = establish(&self.path, access, self.busy_timeout, &self.named)?;
+            let file = FileId::of(&self.path)?;
+            if before.is_none_or(|before| before == file) {
+                return Ok(Link { connection, file, verified: None });
+            }
+        }
+        Err(StoreError::Unreachable {
+            database: self.named.database.clone(),
+            problem: "the file is being replaced again and again".into(),
+        })
     }
 
     fn check_file(&self, file: FileId) -> Result<(), StoreError> {
@@ -304,7 +320,7 @@ fn establish(
 /// The path as SQLite's URI: the only form in which an existing file can be asked for.
 fn uri(path: &Path, access: Access) -> String {
     use std::fmt::Write as _;
-    let mut uri = String::from("file:");
+    let mut uri = String::from(if cfg!(windows) { "file:/" } else { "file:" });
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
             b'/' | b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {

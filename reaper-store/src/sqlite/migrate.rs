@@ -102,7 +102,7 @@ impl SqliteStore {
             alter(session.connection)
         });
         self.pool.forget();
-        altered.map_err(SqliteStore::failure)
+        altered.map_err(Self::failure)
     }
 }
 

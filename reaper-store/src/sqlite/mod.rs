@@ -159,3 +159,6 @@ impl SqliteStore {
         if phase == Phase::Before || undone { error } else { StoreError::OutcomeUnknown(error.to_string()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

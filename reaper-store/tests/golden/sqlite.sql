@@ -183,6 +183,10 @@ DELETE FROM reaper_events WHERE at < :before;
 -- PRUNE_OUTBOX
 DELETE FROM reaper_outbox WHERE state = 'done' AND done_at < :before;
 
+-- PRUNE_ADVANCES
+DELETE FROM reaper_advances WHERE at < :before
+        AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'));
+
 -- ADD_TASK
 INSERT INTO tasks (work_item_id, repo, branch, stage)
     VALUES (:work_item, :repo, :branch, :stage);

@@ -19,4 +19,8 @@ statements! {
     PRUNE_EVENTS = "DELETE FROM reaper_events WHERE at < :before";
 
     PRUNE_OUTBOX = "DELETE FROM reaper_outbox WHERE state = 'done' AND done_at < :before";
+
+    /// What was advanced is remembered as long as anything may be delivered once more.
+    PRUNE_ADVANCES = "DELETE FROM reaper_advances WHERE at < :before
+        AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'))";
 }

@@ -1,10 +1,8 @@
 //! The SQLite store passes the suite.
-#![cfg(all(feature = "contract", feature = "sqlite"))]
 
-mod common;
-
-use common::Database;
 use reaper_store::{Store, contract::Subject, foreign::Foreign};
+
+use crate::database::Database;
 
 impl Subject for Database {
     fn store(&self) -> &dyn Store {
