@@ -172,7 +172,7 @@ pub trait Foreign: Debug + Send + Sync {
     /// raises. A statement about it fails; other rows are not affected.
     fn refuse_updates(&self, job: &JobId) -> Result<(), StoreError>;
 
-    /// `SELECT last_error FROM jobs`.
+    /// The reason that the latest requeue or failure left with the job.
     fn last_error(&self, job: &JobId) -> Result<Option<String>, StoreError>;
 
     /// `SELECT exit_code FROM agent_runs`.

@@ -117,7 +117,7 @@ cases! { $
         a_take_in_one_statement_inherits_nothing
         an_inherited_beginning_is_none
         a_missing_beginning_is_when_it_was_seen
-        a_foreign_take_clears_what_named_processes
+        a_foreign_requeue_or_take_clears_what_named_processes
         ;
     late:
         a_late_finish_ends_the_job

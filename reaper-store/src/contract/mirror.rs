@@ -9,6 +9,7 @@ use super::{
     scene::{HOUR, PID, REQUEUE, Scene, claim, code, process},
 };
 use crate::{
+    Settlement,
     attempts::Written,
     foreign::{ForeignJob, JobColumn, RunColumn, When},
 };
@@ -193,21 +194,31 @@ pub fn a_missing_beginning_is_when_it_was_seen(subject: &dyn Subject) {
     }
 }
 
-/// Identities, beat and announced stop of the attempt before are cleared by a foreign take.
-pub fn a_foreign_take_clears_what_named_processes(subject: &dyn Subject) {
+/// Identities, beat and announced stop of the attempt before are cleared by a foreign requeue, and by a foreign take
+/// from any other status.
+pub fn a_foreign_requeue_or_take_clears_what_named_processes(subject: &dyn Subject) {
     let scene = Scene::of(subject);
-    let taken = scene.taken().job;
-    let attempt = &taken.attempt;
-    let attached = scene.store().attach(attempt, &process("here", 12)).expect("the database works");
-    assert_eq!(attached, Written::Yes);
-    assert_eq!(scene.store().beat(attempt).expect("the database works"), Written::Yes);
-    let _ = scene.win(&claim(&scene.job(&attempt.job), crate::Settlement::Terminate));
-    scene.set_status(&attempt.job, "queued");
-    scene.set_status(&attempt.job, "running");
-    let read = scene.job(&attempt.job);
-    assert_eq!((&read.executor, &read.monitor, read.attach), (&None, &None, Attach::NotSaid));
-    assert_eq!((read.beat, read.terminating_at), (None, None));
-    assert_eq!((read.pid, &read.run), (None, &None));
-    let after = scene.win(&claim(&read, REQUEUE));
-    assert_eq!(after.rescues, 1);
+    for word in ["queued", "done", "paused"] {
+        let taken = scene.taken().job;
+        let attempt = &taken.attempt;
+        let attached = scene.store().attach(attempt, &process("here", 12)).expect("the database works");
+        assert_eq!(attached, Written::Yes);
+        assert_eq!(scene.store().beat(attempt).expect("the database works"), Written::Yes);
+        let announced = scene.win(&claim(&scene.job(&attempt.job), Settlement::Terminate));
+        assert!(announced.terminating_at.is_some());
+        let assert_cleared = || {
+            let read = scene.job(&attempt.job);
+            assert_eq!((&read.executor, &read.monitor, read.attach), (&None, &None, Attach::NotSaid), "{word}");
+            assert_eq!((read.beat, read.terminating_at), (None, None), "{word}");
+            read
+        };
+        scene.set_status(&attempt.job, word);
+        if word == "queued" {
+            let _queued = assert_cleared();
+        }
+        scene.set_status(&attempt.job, "running");
+        let read = assert_cleared();
+        assert_eq!((read.pid, &read.run), (None, &None), "{word}");
+        assert_eq!(scene.win(&claim(&read, REQUEUE)).rescues, 1);
+    }
 }

@@ -8,7 +8,7 @@ use reaper_core::{JobId, Timestamp};
 use super::MemoryStore;
 use crate::{
     Attempts, Claim, Claims, Facts, Outbox, Outcome, Settlement,
-    attempts::Wants,
+    attempts::{Recorded, Wants},
     claims::{Actor, EventId},
     foreign::{Foreign, ForeignJob, RunColumn, When},
     outbox::{Posted, Which},
@@ -92,4 +92,15 @@ fn a_lease_ends_with_its_time() {
     assert_eq!(lease(), 0);
     store.advance(Duration::from_secs(1));
     assert_eq!(lease(), 1);
+}
+
+#[test]
+fn a_recorded_exit_has_a_time_of_its_own() {
+    let store = store();
+    let run = store.insert_run(None, When::Null).unwrap();
+    assert_eq!(store.record_exit(&run, 0).unwrap(), Recorded::New);
+    store.advance(Duration::from_secs(50));
+    // A row that names the run later does not make its exit younger.
+    let job = store.insert_job(&ForeignJob { run: Some(run), ..ForeignJob::running(7, 100) }).unwrap();
+    assert_eq!(exit_at(&store, &job), Some(start()));
 }

@@ -49,6 +49,7 @@ impl Tables {
         }
         if enters_queued {
             row.added.exit = None;
+            row.clear_processes();
         }
         if row.is(Status::Running) && !same.run {
             row.added.exit = self.exit_of(&row);
