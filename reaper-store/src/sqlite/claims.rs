@@ -6,11 +6,13 @@ use serde_json::json;
 
 use super::{
     SqliteStore,
-    connection::{Phase, millis},
+    connection::millis,
     control,
     facts::{int, json as list},
     fault::{Fault, is_whole},
-    outbox, sql,
+    outbox,
+    pool::Phase,
+    sql,
     statement::{Statement, Value},
 };
 use crate::{Claim, Claims, Outcome, Settlement, StoreError, claims::Actor};

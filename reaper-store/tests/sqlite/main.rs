@@ -9,6 +9,7 @@
     reason = "a test fails by a panic, and says loudly what it skips"
 )]
 
+mod adopt;
 mod claims;
 #[cfg(feature = "contract")]
 mod contract;
