@@ -22,7 +22,11 @@ impl Control for SqliteStore {
 
     fn set_mode(&self, new: Mode) -> Result<Mode, StoreError> {
         self.write(|connection| {
-            let before = mode(connection)?;
+            // One that cannot be read allowed nothing, and a person must be able to set it right.
+            let before = match mode(connection) {
+                Err(Fault::Store(StoreError::Corrupt { .. })) => Mode::Off,
+                mode => mode?,
+            };
             set(connection, MODE, new.as_str())?;
             let event = json!([[
                 EventId::draw().0,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Facts, StoreError,
     facts::{Census, Cursor, Page, Row, StalledTask, Wanted},
-    row::{Raw, RawJob, instant, shown},
+    row::{RawJob, instant},
 };
 
 impl Facts for SqliteStore {
@@ -46,12 +46,7 @@ impl Facts for SqliteStore {
         self.read(|connection| {
             let mut jobs = BTreeMap::<_, u64>::new();
             for mut row in Statement::new(sql::CENSUS, []).rows(connection)? {
-                let status = match row.next() {
-                    Raw::Text(status) => status,
-                    other @ (Raw::Null | Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_)) => {
-                        shown(&other)
-                    }
-                };
+                let status = row.next_shown().unwrap_or_else(|| "NULL".into());
                 let count = jobs.entry(status).or_default();
                 *count = count.saturating_add(int(Some(row)));
             }
@@ -71,17 +66,7 @@ impl Facts for SqliteStore {
                 Statement::new(sql::STALLED, [("final_stages", (&stages).into()), ("limit", limit.into())]);
             let tasks = stalled.rows(connection)?.into_iter().filter_map(|mut row| {
                 let task = TaskId::from(row.next_int()?);
-                let work_item = match row.next() {
-                    Raw::Null => None,
-                    Raw::Text(name) => Some(name),
-                    other @ (Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_)) => Some(shown(&other)),
-                };
-                let stage = match row.next() {
-                    Raw::Text(stage) => stage,
-                    other @ (Raw::Null | Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_)) => {
-                        shown(&other)
-                    }
-                };
+                let (work_item, stage) = (row.next_shown(), row.next_shown().unwrap_or_default());
                 Some(StalledTask { task, work_item, stage })
             });
             Ok(tasks.collect())

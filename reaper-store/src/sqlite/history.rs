@@ -37,8 +37,8 @@ impl History for SqliteStore {
         self.write(|connection| {
             let events = Statement::new(sql::PRUNE_EVENTS, [("before", before.into())]).run(connection)?;
             let effects = Statement::new(sql::PRUNE_OUTBOX, [("before", before.into())]).run(connection)?;
-            Statement::new(sql::PRUNE_ADVANCES, [("before", before.into())]).run(connection)?;
-            Ok(u64::try_from(events.saturating_add(effects)).unwrap_or(u64::MAX))
+            let advances = Statement::new(sql::PRUNE_ADVANCES, [("before", before.into())]).run(connection)?;
+            Ok(u64::try_from(events.saturating_add(effects).saturating_add(advances)).unwrap_or(u64::MAX))
         })
     }
 }
@@ -49,12 +49,17 @@ fn event(mut row: RawRow) -> Option<Event> {
         at: instant(row.next_int()?)?,
         job: row.next_int().map(JobId::from),
         fence: row.next_int().map(Fence::from),
-        by: row.next_text()?,
-        action: row.next_text()?,
-        rule: row.next_text()?,
-        reason: row.next_text()?,
-        from: row.next_text(),
-        to: row.next_text(),
-        evidence: row.next_text().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        by: row.next_shown().unwrap_or_default(),
+        action: row.next_shown().unwrap_or_default(),
+        rule: row.next_shown().unwrap_or_default(),
+        reason: row.next_shown().unwrap_or_default(),
+        from: row.next_shown(),
+        to: row.next_shown(),
+        evidence: row.next_shown().map(evidence).unwrap_or_default(),
     })
+}
+
+/// What was stored as JSON; as a text where it is none.
+fn evidence(text: String) -> serde_json::Value {
+    serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
 }

@@ -23,6 +23,7 @@ mod history;
 mod load;
 mod migrate;
 mod outbox;
+mod pool;
 mod schema;
 mod script;
 mod sql;
@@ -31,8 +32,9 @@ mod statement;
 pub use connection::connect;
 
 use self::{
-    connection::{Access, Failed, Phase, Pool, check_format},
+    connection::{Access, check_format},
     fault::Fault,
+    pool::{Failed, Phase, Pool},
     statement::Statement,
 };
 use crate::StoreError;
@@ -159,3 +161,6 @@ impl SqliteStore {
         if phase == Phase::Before || undone { error } else { StoreError::OutcomeUnknown(error.to_string()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

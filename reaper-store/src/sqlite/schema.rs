@@ -2,7 +2,7 @@
 
 use diesel::SqliteConnection;
 
-use super::{connection::Session, fault::Fault, migrate, migrate::LATEST, sql, statement::Statement};
+use super::{fault::Fault, migrate, migrate::LATEST, pool::Session, sql, statement::Statement};
 use crate::StoreError;
 
 /// Fails unless the latest migration that was run is this program's latest, and all that it made is there.

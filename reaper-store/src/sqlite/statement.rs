@@ -14,7 +14,7 @@ use diesel::{
 
 use reaper_core::job::Key;
 
-use crate::row::Raw;
+use crate::row::{Raw, shown};
 
 /// A value that is bound.
 #[derive(Clone, Debug)]
@@ -147,6 +147,15 @@ impl RawRow {
         match self.next() {
             Raw::Int(n) => Some(n),
             Raw::Null | Raw::Real(_) | Raw::Text(_) | Raw::Bytes(..) | Raw::Long(_) => None,
+        }
+    }
+
+    /// The next column for people: a text as it is, anything else as what it is.
+    pub(super) fn next_shown(&mut self) -> Option<String> {
+        match self.next() {
+            Raw::Null => None,
+            Raw::Text(text) => Some(text),
+            other @ (Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_)) => Some(shown(&other)),
         }
     }
 

@@ -186,12 +186,12 @@ SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_statu
 -- PRUNE_EVENTS
 DELETE FROM reaper_events WHERE at < :before;
 
--- PRUNE_ADVANCES
-DELETE FROM reaper_advances WHERE at < :before
-    AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'));
-
 -- PRUNE_OUTBOX
 DELETE FROM reaper_outbox WHERE state = 'done' AND done_at < :before;
+
+-- PRUNE_ADVANCES
+DELETE FROM reaper_advances WHERE at < :before
+        AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'));
 
 -- ADD_TASK
 INSERT INTO tasks (work_item_id, repo, branch, stage)

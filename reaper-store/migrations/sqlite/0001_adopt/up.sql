@@ -218,7 +218,8 @@ END;
 -- A pid or a run that changes on a row that is alive is the attempt's own, and another run brings its exit along.
 CREATE TRIGGER IF NOT EXISTS reaper_jobs_change AFTER UPDATE OF pid, run_id, started_at ON jobs
 WHEN (NEW.status = 'queued' OR (NEW.status = 'running' AND OLD.status = 'running'))
-    AND (NEW.pid IS NOT OLD.pid OR NEW.run_id IS NOT OLD.run_id OR NEW.started_at IS NOT OLD.started_at)
+    AND (NEW.run_id IS NOT OLD.run_id OR NEW.started_at IS NOT OLD.started_at
+        OR (NEW.pid IS NOT OLD.pid AND coalesce(NEW.reaper_inherited, 0) & 1 = 1))
 BEGIN
     UPDATE jobs SET
         reaper_started_at = CASE WHEN NEW.started_at IS OLD.started_at

@@ -18,9 +18,9 @@ statements! {
 
     PRUNE_EVENTS = "DELETE FROM reaper_events WHERE at < :before";
 
-    /// An order that is delivered again after this finds its next job, or its task moved on.
-    PRUNE_ADVANCES = "DELETE FROM reaper_advances WHERE at < :before
-    AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'))";
-
     PRUNE_OUTBOX = "DELETE FROM reaper_outbox WHERE state = 'done' AND done_at < :before";
+
+    /// What was advanced is remembered as long as anything may be delivered once more.
+    PRUNE_ADVANCES = "DELETE FROM reaper_advances WHERE at < :before
+        AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'))";
 }

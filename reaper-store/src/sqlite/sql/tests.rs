@@ -63,7 +63,7 @@ fn database(folder: &Path) -> SqliteConnection {
     let path = folder.join("jobs.db");
     let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     // A foreign key of the owner's is searched for as the owner's indexes allow; that is not looked at here.
-    let seed = include_str!("../../../tests/seed.sql").replace(" REFERENCES tasks(id)", "");
+    let seed = include_str!("../../../tests/sqlite/seed.sql").replace(" REFERENCES tasks(id)", "");
     connection.batch_execute(&seed).unwrap();
     SqliteStore::open(&path, Options::default()).unwrap().migrate().unwrap();
     connection

@@ -1,0 +1,225 @@
+//! The connections of a store: how they are kept, used for a call, and thrown away.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use diesel::{SqliteConnection, result::Error};
+
+use super::{
+    connection::{Access, FileId, establish, millis},
+    fault::{Fault, Named},
+};
+use crate::StoreError;
+
+/// A connection and the file that it is to.
+struct Link {
+    connection: SqliteConnection,
+    file: FileId,
+    verified: Option<i64>,
+}
+
+impl Link {
+    fn session(&mut self) -> Session<'_> {
+        Session { connection: &mut self.connection, verified: &mut self.verified }
+    }
+}
+
+/// A connection for the time of a call.
+pub(super) struct Session<'c> {
+    pub(super) connection: &'c mut SqliteConnection,
+    /// The number of the schema that was looked through last and holds all that it must.
+    pub(super) verified: &'c mut Option<i64>,
+}
+
+/// Where a write failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Before or in BEGIN, or inside the transaction, which was rolled back: nothing was changed.
+    Before,
+    /// In COMMIT.
+    Commit,
+}
+
+/// A write that failed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: StoreError,
+    pub(super) phase: Phase,
+}
+
+/// A few connections to one file. A caller takes one for the time of a call; more callers at once make more.
+///
+/// One that saw a panic or an error of BEGIN, COMMIT or ROLLBACK is dropped. So are all when the path names another
+/// file than it did: a database that was replaced is opened anew, and nothing is written to the one that it was.
+pub(super) struct Pool {
+    path: PathBuf,
+    access: Access,
+    busy_timeout: Duration,
+    named: Named,
+    idle: Mutex<Vec<Link>>,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("path", &self.path)
+            .field("access", &self.access)
+            .field("busy_timeout", &self.busy_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// As many connections are kept.
+const KEPT: usize = 4;
+
+impl Pool {
+    pub(super) fn new(path: &Path, access: Access, busy_timeout: Duration) -> Result<Self, StoreError> {
+        // A program that changes its folder later goes on using the same file.
+        let path = std::path::absolute(path).map_err(|error| StoreError::Unreachable {
+            database: path.display().to_string(),
+            problem: error.to_string(),
+        })?;
+        let named = Named { database: path.display().to_string(), waited_ms: millis(busy_timeout) };
+        Ok(Self { path, access, busy_timeout, named, idle: Mutex::new(Vec::new()) })
+    }
+
+    pub(super) const fn access(&self) -> Access {
+        self.access
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) const fn named(&self) -> &Named {
+        &self.named
+    }
+
+    /// Reads. Each statement sees one state of the database; two may see two.
+    pub(super) fn read<T>(&self, read: impl FnOnce(Session<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let mut link = self.link(self.access_to_existing())?;
+        match read(link.session()) {
+            Ok(value) => {
+                self.keep(link);
+                Ok(value)
+            }
+            Err(fault) => Err(self.named.error(fault)),
+        }
+    }
+
+    /// Writes in one immediate transaction: all of it is kept, or nothing.
+    pub(super) fn write<T>(&self, write: impl FnOnce(Session<'_>) -> Result<T, Fault>) -> Result<T, Failed> {
+        let before = |error| Failed { error, phase: Phase::Before };
+        if self.access == Access::Read {
+            return Err(before(StoreError::ReadOnly(self.named.database.clone())));
+        }
+        let mut link = self.link(self.access_to_existing()).map_err(before)?;
+        let Link { connection, file, verified } = &mut link;
+        // The error that ended the transaction, kept aside: after a full disk SQLite has rolled back by itself, and
+        // diesel's own ROLLBACK then hides the cause behind "cannot rollback".
+        let mut inner = None;
+        let mut committing = false;
+        let written = connection.immediate_transaction(|connection| {
+            let written = write(Session { connection, verified }).and_then(|value| {
+                self.check_file(*file)?;
+                Ok(value)
+            });
+            match written {
+                Ok(value) => {
+                    committing = true;
+                    Ok(value)
+                }
+                Err(fault) => {
+                    inner = Some(fault);
+                    Err(Error::RollbackTransaction)
+                }
+            }
+        });
+        match (written, inner) {
+            (Ok(value), _) => {
+                self.keep(link);
+                Ok(value)
+            }
+            (Err(error), Some(fault)) => {
+                if error == Error::RollbackTransaction {
+                    self.keep(link);
+                }
+                Err(before(self.named.error(fault)))
+            }
+            (Err(error), None) => {
+                let phase = if committing { Phase::Commit } else { Phase::Before };
+                Err(Failed { error: self.named.error(error.into()), phase })
+            }
+        }
+    }
+
+    /// A connection of its own, not kept afterwards.
+    pub(super) fn fresh(&self, access: Access) -> Result<SqliteConnection, StoreError> {
+        Ok(self.open(access)?.connection)
+    }
+
+    fn access_to_existing(&self) -> Access {
+        if self.access == Access::Read { Access::Read } else { Access::Write }
+    }
+
+    fn link(&self, access: Access) -> Result<Link, StoreError> {
+        let file = FileId::of(&self.path)?;
+        let kept = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|link| link.file == file);
+            idle.pop()
+        };
+        match kept {
+            Some(link) => Ok(link),
+            None => self.open(access),
+        }
+    }
+
+    fn keep(&self, link: Link) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(link);
+        }
+    }
+
+    /// Drops the connections that are kept.
+    pub(super) fn forget(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How many are kept.
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> usize {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn open(&self, access: Access) -> Result<Link, StoreError> {
+        // A file that is replaced meanwhile may be another than the one that was opened: then once more.
+        for _ in 0..3 {
+            let before = FileId::of(&self.path).ok();
+            let connection = establish(&self.path, access, self.busy_timeout, &self.named)?;
+            let file = FileId::of(&self.path)?;
+            if before.is_none_or(|before| before == file) {
+                return Ok(Link { connection, file, verified: None });
+            }
+        }
+        Err(StoreError::Unreachable {
+            database: self.named.database.clone(),
+            problem: "the file is being replaced again and again".into(),
+        })
+    }
+
+    fn check_file(&self, file: FileId) -> Result<(), StoreError> {
+        if FileId::of(&self.path)? == file {
+            return Ok(());
+        }
+        Err(StoreError::Unreachable {
+            database: self.named.database.clone(),
+            problem: "the file was replaced while it was written to; nothing was changed".into(),
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! The store on SQLite, on files of its own, beside a program that knows nothing of Reaper.
+#![cfg(feature = "sqlite")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by a panic, and says loudly what it skips"
+)]
+
+mod adopt;
+mod claims;
+#[cfg(feature = "contract")]
+mod contract;
+mod database;
+mod errors;
+#[cfg(feature = "contract")]
+mod foreign;
+mod migrate;
+mod python;
+mod rows;
+mod triggers;
