@@ -1,3 +1,5 @@
+//! Waits.
+
 use proptest::prelude::*;
 
 use super::*;

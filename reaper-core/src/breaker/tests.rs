@@ -1,3 +1,5 @@
+//! The breaker, by itself: shares, holds, wakes, and a person's word.
+
 use std::{collections::BTreeMap, format};
 
 use chrono::TimeDelta;

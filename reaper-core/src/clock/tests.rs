@@ -1,3 +1,5 @@
+//! Ages and prefilters, by hand and in a simulated world of steps and records.
+
 use std::{vec, vec::Vec};
 
 use proptest::prelude::*;

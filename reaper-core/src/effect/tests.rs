@@ -1,3 +1,5 @@
+//! Keys of effects, and texts of others.
+
 use std::{format, string::ToString};
 
 use proptest::prelude::*;

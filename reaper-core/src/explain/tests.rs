@@ -1,3 +1,5 @@
+//! Explanations: pages, conditions, and the way from a rule to its action.
+
 use std::{borrow::ToOwned, format, string::ToString, vec::Vec};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The text form of identities.
+
 use std::{format, string::String};
 
 use proptest::prelude::*;

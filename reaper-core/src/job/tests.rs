@@ -1,3 +1,5 @@
+//! Keys, words, signals, late finishes.
+
 use std::{format, string::ToString};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Verdicts and findings in words.
+
 use std::{collections::BTreeSet, string::String, string::ToString};
 
 use super::*;

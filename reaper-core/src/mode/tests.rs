@@ -1,3 +1,5 @@
+//! Which mode wins, and the words for it.
+
 use std::{format, string::ToString};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Streaks.
+
 use std::vec;
 
 use proptest::prelude::*;

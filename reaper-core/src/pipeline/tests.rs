@@ -1,3 +1,5 @@
+//! Pipelines that cannot be meant, and where stages lie.
+
 use std::{format, vec, vec::Vec};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Buckets, budget, evidence, tallies.
+
 use std::{vec, vec::Vec};
 
 use chrono::TimeDelta;

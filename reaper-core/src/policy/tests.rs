@@ -1,3 +1,5 @@
+//! Defaults, what is refused, and what a load goes by.
+
 use std::format;
 
 use proptest::prelude::*;

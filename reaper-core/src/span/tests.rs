@@ -1,3 +1,5 @@
+//! Durations in words.
+
 use std::{format, string::ToString};
 
 use super::*;
