@@ -1,4 +1,4 @@
-//! What `backoff` promises.
+//! Waits.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What `breaker` promises.
+//! The breaker, by itself: shares, holds, wakes, and a person's word.
 
 use std::{collections::BTreeMap, format};
 

@@ -1,4 +1,4 @@
-//! What `clock` promises.
+//! Ages and prefilters, by hand and in a simulated world of steps and records.
 
 use std::{vec, vec::Vec};
 

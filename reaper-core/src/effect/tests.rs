@@ -1,4 +1,4 @@
-//! What `effect` promises.
+//! Keys of effects, and texts of others.
 
 use std::{format, string::ToString};
 

@@ -1,4 +1,4 @@
-//! What `explain` promises.
+//! Explanations: pages, conditions, and the way from a rule to its action.
 
 use std::{borrow::ToOwned, format, string::ToString, vec::Vec};
 

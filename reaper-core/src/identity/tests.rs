@@ -1,4 +1,4 @@
-//! What `identity` promises.
+//! The text form of identities.
 
 use std::{format, string::String};
 

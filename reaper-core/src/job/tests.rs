@@ -1,4 +1,4 @@
-//! What `job` promises.
+//! Keys, words, signals, late finishes.
 
 use std::{format, string::ToString};
 

@@ -1,4 +1,4 @@
-//! What `liveness` promises.
+//! Verdicts and findings in words.
 
 use std::{collections::BTreeSet, string::String, string::ToString};
 

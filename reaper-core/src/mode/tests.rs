@@ -1,4 +1,4 @@
-//! What `mode` promises.
+//! Which mode wins, and the words for it.
 
 use std::{format, string::ToString};
 

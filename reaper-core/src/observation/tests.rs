@@ -1,4 +1,4 @@
-//! What `observation` promises.
+//! Streaks.
 
 use std::vec;
 

@@ -1,4 +1,4 @@
-//! What `pipeline` promises.
+//! Pipelines that cannot be meant, and where stages lie.
 
 use std::{format, vec, vec::Vec};
 

@@ -1,4 +1,4 @@
-//! What `plan` promises.
+//! Buckets, budget, evidence, tallies.
 
 use std::{vec, vec::Vec};
 

@@ -1,4 +1,4 @@
-//! What `policy` promises.
+//! Defaults, what is refused, and what a load goes by.
 
 use std::format;
 

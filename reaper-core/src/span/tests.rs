@@ -1,4 +1,4 @@
-//! What `span` promises.
+//! Durations in words.
 
 use std::{format, string::ToString};
 
