@@ -95,19 +95,22 @@ impl Folder {
     pub(super) fn look(&self, name: &OsStr) -> Result<Option<Seen>, String> {
         // First by its name alone: opening a pipe or a device may do something.
         match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {}
-            Ok(_) => return Err("is no plain file".to_owned()),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(format!("could not be looked at: {error}")),
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => self.hold(name),
+            Ok(_) => Err("is no plain file".to_owned()),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(format!("could not be looked at: {error}")),
         }
+    }
+
+    /// Opens and reads it. It may have been swapped since it was looked at, so nothing is followed or waited for.
+    fn hold(&self, name: &OsStr) -> Result<Option<Seen>, String> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match openat(&self.fd, name, flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::LOOP) => return Err("is no plain file".to_owned()),
-            Err(error) => return Err(format!("could not be opened: {error}")),
-        };
-        Seen::read(file).map(Some)
+        match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => Seen::read(File::from(fd)).map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP) => Err("is no plain file".to_owned()),
+            Err(error) => Err(format!("could not be opened: {error}")),
+        }
     }
 
     /// Removes a file, if it still is what was seen.
@@ -281,5 +284,34 @@ fn rename_exclusive(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> Option<Result
     {
         let _unused = (folder, from, to);
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_was_swapped_for_no_plain_file_is_neither_followed_nor_waited_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = |name: &str| temp.path().join(name);
+        std::fs::write(path("plain"), "x").unwrap();
+        symlink("plain", path("link")).unwrap();
+        std::fs::create_dir(path("folder")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+        let folder = Folder::open(temp.path()).unwrap().unwrap();
+        assert_eq!(folder.hold(OsStr::new("plain")).unwrap().unwrap().content(), b"x");
+        for name in ["link", "folder", "fifo"] {
+            assert_eq!(folder.hold(OsStr::new(name)).unwrap_err(), "is no plain file", "{name}");
+        }
+        assert!(folder.hold(OsStr::new("none")).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_node_is_named_as_the_system_names_it() {
+        let said = std::process::Command::new("uname").arg("-n").output().unwrap().stdout;
+        assert_eq!(node_name().unwrap(), String::from_utf8(said).unwrap().trim_end());
     }
 }

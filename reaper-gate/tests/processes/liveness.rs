@@ -1,17 +1,17 @@
 //! What the probe says of real processes.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use crate::support::{
-    Held, Started, again, as_nobody, attempt, dead, identity, is_again, leftovers, probe, raw_pid, running,
-    session, sleeper, wait_until,
+    Held, Started, again, as_nobody, attempt, dead, identity, is_again, leftovers, probe, python, raw_pid,
+    running, session, sleeper, wait_until,
 };
 use reaper_core::{Certainty, Finding, Liveness, ProcessIdentity, Sighting};
 use reaper_gate::{
-    Probe,
-    liveness::{IdentifyError, LocalProbe},
+    Probe, Stop,
+    liveness::{IdentifyError, LocalProbe, LocalStop, Stopped},
 };
-use rustix::process::{Signal, geteuid, test_kill_process};
+use rustix::process::{Resource, Rlimit, Signal, geteuid, getrlimit, setrlimit, test_kill_process};
 
 fn alive_pid() -> Sighting {
     Sighting::new(Liveness::Alive(Certainty::Unverified), Finding::PidExists)
@@ -287,18 +287,37 @@ fn a_table_with_hidepid_never_says_dead_to_somebody_who_cannot_see_it_all() {
 }
 
 #[test]
+fn without_descriptors_nothing_is_said_of_an_identity() {
+    let name = "liveness::without_descriptors_nothing_is_said_of_an_identity";
+    if !is_again() {
+        // In a process of its own: the limit is everybody's in it.
+        again(name, &["env"]);
+        return;
+    }
+    let probe = probe();
+    let mut child = sleeper();
+    let identity = identity(&child.held);
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
+    let seen = (probe.probe(&identity), probe.probe_pid(identity.pid), probe.identify(identity.pid));
+    let stopped = LocalStop::new(probe.clone()).stop(&attempt(), &identity, Duration::ZERO);
+    setrlimit(Resource::Nofile, before).unwrap();
+    assert!(matches!(&seen.0.finding, Finding::Unreadable(why) if why.contains("pidfd_open")), "{seen:?}");
+    assert_eq!((seen.0.liveness, seen.1), (Liveness::Unknown, alive_pid()), "kill needs none");
+    assert!(matches!(seen.2, Err(IdentifyError::Unreadable(_))), "{:?}", seen.2);
+    assert_eq!(stopped, Stopped::NotVerified);
+    assert!(!child.held.has_ended());
+    child.kill();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
+    let gone = probe.probe(&identity);
+    setrlimit(Resource::Nofile, before).unwrap();
+    assert_eq!(gone.liveness, Liveness::Unknown, "nobody sees its session: {gone:?}");
+}
+
+#[test]
 fn the_default_name_is_the_same_every_time() {
     let [one, other] = [(); 2].map(|()| LocalProbe::builder().build().unwrap());
     assert_eq!(one.host(), other.host());
     assert_eq!(one.identify_self(), other.identify_self());
     assert_eq!(one.probe(&other.identify_self().unwrap()), running());
-}
-
-/// Starts a Python program; `None`, said loudly, where there is no Python.
-fn python(program: &str) -> Option<Started> {
-    if Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        return Some(Started::new(Command::new("python3").args(["-c", program])));
-    }
-    eprintln!("SKIPPED: there is no python3");
-    None
 }

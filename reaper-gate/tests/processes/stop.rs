@@ -3,14 +3,14 @@
 use std::{fs::File, io::Write, process::Command, time::Duration};
 
 use crate::support::{
-    Held, Started, again, as_nobody, attempt, identity, is_again, probe, session, sleeper, wait_until,
+    Held, Started, again, as_nobody, attempt, identity, is_again, probe, python, session, sleeper, wait_until,
 };
 use reaper_core::{Attempt, ProcessIdentity};
 use reaper_gate::{
     Probe, Stop,
     liveness::{LocalStop, Stopped},
 };
-use rustix::process::{Signal, geteuid, getpgrp};
+use rustix::process::{Signal, geteuid, getpgrp, getppid};
 
 /// Longer than what obeys needs, even on a busy machine. Nothing waits for it that obeys.
 const PATIENT: Duration = Duration::from_secs(20);
@@ -89,18 +89,43 @@ fn a_leader_without_a_group_of_its_own_is_stopped_alone() {
 }
 
 #[test]
-fn our_own_group_is_never_signalled() {
-    // In a group that we lead, which our child cannot; so the child is the one who stops us, as it were.
-    let name = "stop::our_own_group_is_never_signalled";
-    if !is_again() {
-        again(name, &["setsid", "--wait"]);
-        return;
+fn the_whole_group_is_signalled_where_the_leader_leads_it() {
+    // Alone, the member could not be told to be the attempt's.
+    for (trap, outcome) in [("", Stopped::Asked), ("trap '' TERM; ", Stopped::Killed)] {
+        let script = format!("{trap}env -u REAPER_ATTEMPT sleep 600 & echo $!; wait");
+        let mut leader = session(&attempt(), &script);
+        let member = leader.prints_pid();
+        let name = format!("/proc/{}/comm", member.pid);
+        wait_until("it has become sleep", || std::fs::read_to_string(&name).unwrap().trim() == "sleep");
+        let grace = if outcome == Stopped::Asked { PATIENT } else { SHORT };
+        assert_eq!(stop(&identity(&leader.held), grace), outcome);
+        assert!(leader.held.has_ended() && member.has_ended());
     }
-    let me = probe().identify_self().unwrap();
+}
+
+#[test]
+fn we_ourselves_are_never_signalled() {
     let bystander = sleeper();
-    assert_eq!(getpgrp().as_raw_pid().cast_unsigned(), me.pid, "we lead our group");
+    let me = probe().identify_self().unwrap();
     assert_eq!(stop(&me, SHORT), Stopped::StillThere);
     assert!(!bystander.held.has_ended());
+}
+
+#[test]
+fn our_own_group_is_never_signalled() {
+    let name = "stop::our_own_group_is_never_signalled";
+    if !is_again() {
+        // A shell that leads the group which the inner run is in, and is stopped by it; `cat` outlives both.
+        let lead = "setsid sh -c '\"$0\" \"$@\"; exit' \"$0\" \"$@\" 2>&1 | cat";
+        again(name, &["sh", "-c", lead]);
+        return;
+    }
+    let leader = Held::open(getppid().unwrap().as_raw_pid().cast_unsigned());
+    assert_eq!(getpgrp().as_raw_pid().cast_unsigned(), leader.pid, "our parent leads our group");
+    let bystander = sleeper();
+    // We are of its session and do not end.
+    assert_eq!(stop(&identity(&leader), SHORT), Stopped::StillThere);
+    assert!(leader.has_ended() && !bystander.held.has_ended());
 }
 
 #[test]
@@ -194,6 +219,23 @@ fn what_may_not_be_signalled_is_still_there_when_the_rest_is_stopped() {
     leader.kill();
     assert_eq!(stop(&executor, SHORT), Stopped::StillThere);
     assert!(ours.has_ended() && !other.has_ended());
+}
+
+#[test]
+fn a_member_with_a_group_of_its_own_is_asked_too() {
+    let Some(mut leader) = python(
+        "import os, time\n\
+         os.setsid()\n\
+         if os.fork() == 0:\n\
+         \x20   os.setpgid(0, 0)\n\
+         \x20   print(os.getpid(), flush=True)\n\
+         time.sleep(600)\n",
+    ) else {
+        return;
+    };
+    let member = leader.prints_pid();
+    assert_eq!(stop(&identity(&leader.held), PATIENT), Stopped::Asked);
+    assert!(leader.held.has_ended() && member.has_ended());
 }
 
 #[test]

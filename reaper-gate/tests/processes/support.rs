@@ -161,6 +161,17 @@ pub(crate) fn raw_pid(pid: u32) -> Pid {
     Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
 }
 
+/// Starts a Python program; `None`, said loudly, where there is no Python.
+pub(crate) fn python(program: &str) -> Option<Started> {
+    if Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        let mut command = Command::new("python3");
+        command.env("REAPER_ATTEMPT", attempt().to_string()).args(["-c", program]);
+        return Some(Started::new(&mut command));
+    }
+    eprintln!("SKIPPED: there is no python3");
+    None
+}
+
 /// Runs one test of this file again behind another program, for instance in a namespace of its own. Says whether it
 /// could; says loudly that it could not.
 pub(crate) fn again(test: &str, behind: &[&str]) -> bool {

@@ -279,6 +279,29 @@ fn a_lease_that_was_only_touched_is_kept() {
 }
 
 #[test]
+fn a_lease_renewed_in_place_under_its_old_date_is_kept() {
+    let leased = Leased::new();
+    let path = leased.write("a.lease.json", &stale());
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let renewed = stale().replace("11:59", "12:00");
+    let renew = || {
+        fs::write(&path, &renewed).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    };
+    assert_eq!(leased.reclaim_while(Moment::Compared, renew), nothing());
+    assert_eq!(fs::read_to_string(&path).unwrap(), renewed);
+}
+
+#[test]
+fn a_lease_may_be_as_large_as_is_allowed() {
+    let leased = Leased::new();
+    let text = stale();
+    let path = leased.write("a.lease.json", &format!("{text}{}", " ".repeat((64 << 10) - text.len())));
+    assert_eq!(leased.dir.reclaim(now()), removed(path));
+}
+
+#[test]
 fn a_lease_swapped_for_another_is_kept_whenever_it_happens() {
     for moment in [Moment::Judged, Moment::Compared] {
         let leased = Leased::new();

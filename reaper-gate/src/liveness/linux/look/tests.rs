@@ -188,15 +188,79 @@ fn a_table_that_hides_processes_shows_no_death() {
     assert_unreadable(&here.probe(&identity), "hides some");
 }
 
+/// A table that shows these processes only.
+fn table_of(entries: &[(u32, String)]) -> (tempfile::TempDir, Table) {
+    let folder = tempfile::tempdir().unwrap();
+    for (pid, stat) in entries {
+        let entry = folder.path().join(pid.to_string());
+        std::fs::create_dir(&entry).unwrap();
+        std::fs::write(entry.join("stat"), stat).unwrap();
+    }
+    let table = Table { root: folder.path().to_owned(), ours: Ok(()), whole: Ok(()) };
+    (folder, table)
+}
+
+#[test]
+fn a_group_that_the_kernel_knows_and_the_table_does_not_show_is_no_death() {
+    use std::{
+        io::{BufRead, BufReader},
+        os::unix::process::CommandExt,
+    };
+    let mut here = here();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "sleep 600 & echo $!; wait"]).process_group(0).stdout(Stdio::piped());
+    let mut leader = Sleeper(shell.spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(leader.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let child = Pidfd::open(table::pid(line.trim().parse().unwrap()).unwrap()).unwrap();
+    let identity = here.identify(leader.0.id()).unwrap();
+    leader.end();
+
+    let real = here.table.clone();
+    let (_folder, empty) = table_of(&[]);
+    here.table = empty;
+    let hidden = here.probe(&identity);
+    here.table = real;
+    let seen = here.probe(&identity);
+    child.signal(rustix::process::Signal::KILL).unwrap();
+    assert_unreadable(&hidden, "does not show");
+    assert_eq!(seen, Sighting::new(Liveness::Leftovers, Finding::SessionLives(1)));
+}
+
+#[test]
+fn a_leader_that_waits_to_be_reaped_is_all_of_its_group() {
+    use std::os::unix::process::CommandExt;
+    let here = here();
+    let mut leader = Sleeper(Command::new("sleep").arg("600").process_group(0).spawn().unwrap());
+    let identity = here.identify(leader.0.id()).unwrap();
+    let pidfd = Pidfd::open(table::pid(leader.0.id()).unwrap()).unwrap();
+    leader.0.kill().unwrap();
+    let bound = rustix::event::Timespec { tv_sec: 30, tv_nsec: 0 };
+    assert_eq!(super::super::pidfd::wait_any(&[&pidfd], bound), Ok(true));
+    assert_eq!(here.probe(&identity), dead(Finding::Ended));
+}
+
+#[test]
+fn a_member_that_ends_while_it_is_looked_at_is_no_leftover() {
+    let mut here = here();
+    let child = Sleeper::start();
+    let identity = here.identify(child.0.id()).unwrap();
+    child.end();
+    let line = format!("9 (gone) S 1 9 {} 0 -1 0 1 0 0 0 3 4 0 0 20 0 1 0 77 9", identity.pid);
+    // Above every limit for pids.
+    let (_folder, table) = table_of(&[(2_000_000_000, line)]);
+    here.table = table;
+    assert_eq!(here.probe(&identity), dead(Finding::NoSuchProcess));
+}
+
 #[test]
 fn a_stat_file_of_another_form_is_unreadable() {
     let mut here = here();
     let child = Sleeper::start();
     let identity = ProcessIdentity { inode: None, ..here.identify(child.0.id()).unwrap() };
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, table) = table_of(&[(child.0.id(), String::new())]);
+    here.table = table;
     let entry = folder.path().join(child.0.id().to_string());
-    std::fs::create_dir(&entry).unwrap();
-    here.table = Table { root: folder.path().to_owned(), ours: Ok(()), whole: Ok(()) };
     for text in ["", "1 (sleep) S", "\u{0}\u{0}", &"(".repeat(5000)] {
         std::fs::write(entry.join("stat"), text).unwrap();
         assert_eq!(here.probe(&identity).liveness, Liveness::Unknown, "{text:?}");
