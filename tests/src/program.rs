@@ -5,7 +5,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
 };
+
+use crate::database::Database;
 
 /// How a run of the program ended.
 #[derive(Clone, Debug)]
@@ -93,4 +97,33 @@ impl Program {
     pub fn spawn(&self, args: &[&str]) -> Child {
         self.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
+}
+
+/// The program on a database that another program made and that was adopted.
+#[must_use]
+pub fn adopted(binary: &str) -> (Database, Program) {
+    let database = Database::foreign();
+    let program = Program::new(binary, database.dir());
+    let _migrated = program.run(&["migrate"]).ok();
+    (database, program)
+}
+
+/// Asks again and again until the answer is yes, for half a minute at most.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        let (_sender, never) = mpsc::channel::<()>();
+        // A pause between two looks; what is waited for is the condition.
+        never.recv_timeout(Duration::from_millis(50)).ok();
+    }
+    panic!("not within half a minute: {what}");
+}
+
+/// Sends a signal to a process that this one has started.
+#[cfg(unix)]
+pub fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, signal).unwrap();
 }

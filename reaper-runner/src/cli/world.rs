@@ -32,7 +32,7 @@ pub(super) struct World {
 impl World {
     /// Opens a database that is up to date, to change something in it.
     pub(super) fn open(config: &Config) -> Result<Self, Failure> {
-        let path = database(config)?;
+        let path = existing(config)?;
         let store = SqliteStore::open(&path, options(config))?;
         require_current(&store, config)?;
         Ok(Self { store: Arc::new(store), path })
@@ -40,7 +40,7 @@ impl World {
 
     /// Opens a database that is up to date, to read from it alone.
     pub(super) fn open_to_read(config: &Config) -> Result<Self, Failure> {
-        let path = database(config)?;
+        let path = existing(config)?;
         let store = SqliteStore::open(&path, Options { read_only: true, ..options(config) })?;
         require_current(&store, config)?;
         Ok(Self { store: Arc::new(store), path })
@@ -48,7 +48,7 @@ impl World {
 
     /// Opens a database and brings it up to date, if it was prepared once.
     pub(super) fn open_up_to_date(config: &Config) -> Result<Self, Failure> {
-        let path = database(config)?;
+        let path = existing(config)?;
         let store = SqliteStore::open(&path, options(config))?;
         if !store.pending()?.is_empty() && !store.installed()?.is_empty() {
             for migration in store.migrate()? {
@@ -123,11 +123,10 @@ impl World {
 
 /// The database's schema, of a database that may not be there yet.
 pub(super) fn schema(config: &Config, create: bool) -> Result<Box<dyn Schema>, Failure> {
-    let path = database(config)?;
     let store = if create {
-        SqliteStore::create_or_open(&path, options(config))
+        SqliteStore::create_or_open(&database(config)?, options(config))
     } else {
-        SqliteStore::open(&path, options(config))
+        SqliteStore::open(&existing(config)?, options(config))
     };
     Ok(Box::new(store?))
 }
@@ -195,6 +194,18 @@ fn require_current(store: &SqliteStore, config: &Config) -> Result<(), Failure> 
 
 fn options(config: &Config) -> Options {
     Options { busy_timeout: config.busy_timeout, ..Options::default() }
+}
+
+/// The path of a database that must be there.
+fn existing(config: &Config) -> Result<PathBuf, Failure> {
+    let path = database(config)?;
+    // Where the folder cannot be searched, opening the file says so.
+    if matches!(path.try_exists(), Ok(false)) {
+        let message =
+            format!("cannot open {}: there is no such file; `reaper migrate` creates a database", path.display());
+        return Err(Failure::new(Exit::Failed, message));
+    }
+    Ok(path)
 }
 
 /// The database's path.

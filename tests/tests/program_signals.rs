@@ -1,0 +1,82 @@
+//! `run` and its signals, and two programs on one database at once.
+
+use reaper_tests::{
+    database::Database,
+    jobs::RunningJob,
+    processes::dead_pid,
+    program::{adopted, eventually, signal},
+};
+use rustix::process::Signal;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
+const RUN: [&str; 7] = ["run", "--output", "json", "--set", "interval=50ms", "--set", "breaker.percent=100"];
+
+fn dead(db: &Database) -> i64 {
+    RunningJob { pid: Some(dead_pid()), ..RunningJob::default() }.insert(db)
+}
+
+#[test]
+fn term_and_int_each_end_a_run_with_0() {
+    for ending in [Signal::TERM, Signal::INT] {
+        let (db, program) = adopted(BINARY);
+        let job = dead(&db);
+        let run = program.spawn(&RUN);
+        eventually("the job is requeued", || db.status(job) == "queued");
+        signal(&run, ending);
+        let ended = run.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{ending:?}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+        assert_eq!(db.count("reaper_events"), 1);
+    }
+}
+
+#[test]
+fn two_runs_settle_each_job_once() {
+    let (db, program) = adopted(BINARY);
+    let jobs: Vec<_> = (0..30).map(|_| dead(&db)).collect();
+    let runs = [program.spawn(&RUN), program.spawn(&RUN)];
+    eventually("every job is requeued", || db.count("jobs WHERE status = 'queued'") == 30);
+    for run in runs {
+        signal(&run, Signal::TERM);
+        let ended = run.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+        for line in String::from_utf8(ended.stdout).unwrap().lines() {
+            let pass: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(pass["error"].is_null() && pass["failures"] == serde_json::json!([]), "{line}");
+        }
+    }
+    for job in jobs {
+        assert_eq!(db.count(&format!("reaper_events WHERE job_id = {job}")), 1, "job {job}");
+    }
+}
+
+#[test]
+fn two_ticks_settle_each_job_once() {
+    let (db, program) = adopted(BINARY);
+    let jobs: Vec<_> = (0..30).map(|_| dead(&db)).collect();
+    let tick = ["tick", "--set", "dead_ticks=1", "--set", "breaker.percent=100", "--output", "json"];
+    let ticks = [program.spawn(&tick), program.spawn(&tick)];
+    for tick in ticks {
+        let ended = tick.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+    }
+    for job in jobs {
+        assert_eq!(db.status(job), "queued");
+        assert_eq!(db.count(&format!("reaper_events WHERE job_id = {job}")), 1, "job {job}");
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_a_database_that_works() {
+    let (db, program) = adopted(BINARY);
+    let first = dead(&db);
+    let mut run = program.spawn(&RUN);
+    eventually("the job is requeued", || db.status(first) == "queued");
+    run.kill().unwrap();
+    let ended = run.wait().unwrap();
+    assert_eq!(ended.code(), None, "it ended by the signal");
+    let second = dead(&db);
+    let _tick = program.run(&["tick", "--set", "dead_ticks=1"]).ok();
+    assert_eq!(db.status(second), "queued");
+    assert_eq!(db.value("SELECT integrity_check FROM pragma_integrity_check").as_deref(), Some("ok"));
+}
