@@ -64,6 +64,12 @@ impl Program {
         &self.binary
     }
 
+    /// The folder that it runs in.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Writes `reaper.toml`.
     pub fn configure(&self, toml: &str) {
         fs::write(self.dir.join("reaper.toml"), toml).unwrap();
@@ -126,4 +132,10 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub fn signal(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// Says loudly that a test shows nothing here, and why.
+#[expect(clippy::print_stderr, reason = "the one way in which a test can say that it was skipped")]
+pub fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
 }

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use reaper_tests::{
     processes::dead_pid,
-    program::{adopted, signal},
+    program::{adopted, signal, skipped},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
@@ -13,7 +13,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/foreign_loop.
 #[test]
 fn a_plain_loop_and_a_reaper_share_a_file_without_loss_or_error() {
     if !Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: there is no python3");
+        skipped("there is no python3");
         return;
     }
     let seconds = std::env::var("REAPER_SOAK_SECONDS").unwrap_or_else(|_| "6".into());

@@ -1,6 +1,8 @@
 //! What the program says and how it ends where something is wrong: its exit codes, a database that is not as it
 //! should be, arguments and configuration that cannot be meant.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use diesel::connection::SimpleConnection as _;
@@ -8,7 +10,7 @@ use reaper_tests::{
     database::Database,
     jobs::RunningJob,
     processes::dead_pid,
-    program::{Ended, Program, adopted},
+    program::{Ended, Program, adopted, skipped},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
@@ -261,7 +263,7 @@ impl Reader {
         if probe.is_ok_and(|output| output.status.success()) {
             return Some(reader);
         }
-        eprintln!("SKIPPED: root ignores permissions, and setpriv cannot run the program as another user here");
+        skipped("root ignores permissions, and setpriv cannot run the program as another user here");
         None
     }
 

@@ -1,7 +1,7 @@
 //! `reaper enqueue`: adds a task and a job.
 
 use clap::Args;
-use reaper_core::{TaskId, job::Key};
+use reaper_core::{TaskId, effect::Plain, job::Key};
 use reaper_store::attempts::{Enqueued, NewJob, NewTask};
 
 use super::{Context, Exit, Failure, world::World};
@@ -57,10 +57,22 @@ pub(super) fn enqueue(context: &Context, args: &EnqueueArgs) -> Result<(), Failu
         Enqueued::New(job) => (job, true),
         Enqueued::Known(job) => (job, false),
     };
+    // A job that was there already belongs to the task of its own.
+    let stray = task.clone().filter(|_| !new && args.stage.is_some());
+    let task = if new { task } else { world.job(&job)?.task.map(|task| task.id) };
     let result = serde_json::json!({"job": job, "task": task, "new": new});
     context.out.result(&result, || match &task {
-        Some(task) => format!("job {job} of task {task}"),
+        Some(task) => format!("job {job} of task {}", Plain { text: &task.to_string(), max: 80 }),
         None => format!("job {job}"),
     })?;
-    if new { Ok(()) } else { Err(Failure::new(Exit::Unchanged, format!("job {job} has that source key already"))) }
+    match stray {
+        _ if new => Ok(()),
+        None => Err(Failure::new(Exit::Unchanged, format!("job {job} has that source key already"))),
+        Some(stray) => {
+            let message = format!(
+                "job {job} has that source key already, and no job was added: the new task {stray} has none, remove it"
+            );
+            Err(Failure::new(Exit::Unchanged, message))
+        }
+    }
 }

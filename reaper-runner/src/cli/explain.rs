@@ -8,6 +8,7 @@ use reaper_gate::Gate;
 use super::{
     Context, Failure,
     output::{Out, Style},
+    table::fold,
     world::{self, World},
 };
 use crate::look::sight;
@@ -40,7 +41,7 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<(), Failu
         seen.verdict = Some(world::gates(&context.config)?.ask(gate, &job));
         explanation = why(&job, &seen, &clock, &policy);
     }
-    context.out.result(&explanation, || paint(context.out, &explanation.to_string()))
+    context.out.result(&explanation, || paint(context.out, &fold(&explanation.to_string())))
 }
 
 /// The page with the rule that fired, and the headings, made visible where there are colours.

@@ -63,17 +63,18 @@ fn describe(events: &[Event]) -> String {
         return "no events\n".into();
     }
     let mut rows = table(&["when (UTC)", "job", "by", "what", "why", "from → to"]);
+    let plain = |text: &str, max| Plain { text, max }.to_string();
     for event in events {
         let way = match (&event.from, &event.to) {
-            (Some(from), Some(to)) => format!("{from} → {to}"),
-            (from, to) => from.clone().or_else(|| to.clone()).unwrap_or_default(),
+            (Some(from), Some(to)) => format!("{} → {}", plain(from, 12), plain(to, 12)),
+            (from, to) => plain(from.as_deref().or(to.as_deref()).unwrap_or_default(), 12),
         };
         rows.add_row([
             event.at.format("%Y-%m-%d %H:%M:%S").to_string(),
             event.job.as_ref().map(ToString::to_string).unwrap_or_default(),
-            event.by.clone(),
-            words(&event.action),
-            why(&event.rule, &Plain { text: &event.reason, max: 120 }.to_string()),
+            plain(&event.by, 20),
+            words(&plain(&event.action, 30)),
+            why(&plain(&event.rule, 40), &plain(&event.reason, 120)),
             way,
         ]);
     }

@@ -49,9 +49,12 @@ pub(super) fn outbox(context: &Context, args: &OutboxArgs) -> Result<(), Failure
         }
     };
     if !changed {
-        return Err(Failure::new(Exit::Unchanged, format!("there is no undelivered effect `{key}`")));
+        return Err(Failure::new(
+            Exit::Unchanged,
+            format!("there is no undelivered effect `{}`", Plain { text: key, max: 80 }),
+        ));
     }
-    context.out.result(&serde_json::json!({"key": key}), || format!("{key} {what}"))
+    context.out.result(&serde_json::json!({"key": key}), || format!("{} {what}", Plain { text: key, max: 80 }))
 }
 
 fn describe(rows: &[OutboxRow]) -> String {
@@ -61,7 +64,7 @@ fn describe(rows: &[OutboxRow]) -> String {
     let mut shown = table(&["effect", "state", "tries", "due", "latest problem"]);
     for row in rows {
         shown.add_row([
-            row.key.clone(),
+            Plain { text: &row.key, max: 80 }.to_string(),
             format!("{:?}", row.state).to_lowercase(),
             row.tries.to_string(),
             at(row.due_at),

@@ -1,10 +1,12 @@
 //! What the program prints: text for people, or one JSON object a line.
 
 use std::{
+    fmt::Write as _,
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
+use reaper_core::effect::Plain;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -67,7 +69,7 @@ impl Out {
             Format::Json => {
                 let json = serde_json::to_string(value)
                     .map_err(|error| Failure::new(Exit::Failed, format!("cannot print the result: {error}")))?;
-                self.line(&json)
+                self.line(&inert(&json))
             }
         }
     }
@@ -105,10 +107,10 @@ impl Out {
     pub fn fail(self, failure: &Failure) -> ExitCode {
         if !failure.message.is_empty() {
             let text = match self.format {
-                Format::Text => format!("reaper: {}\n", failure.message),
+                Format::Text => format!("reaper: {}\n", shown(&failure.message)),
                 Format::Json => {
                     let error = serde_json::json!({"error": failure.message, "exit": failure.exit.code()});
-                    format!("{error}\n")
+                    format!("{}\n", inert(&error.to_string()))
                 }
             };
             // Where standard error is closed there is nobody to read it.
@@ -116,6 +118,35 @@ impl Out {
         }
         failure.exit.into()
     }
+}
+
+/// JSON in which no character moves a terminal's cursor or turns its text: what serde leaves raw of those is escaped
+/// too. They stand inside of strings only, so that the value stays the same.
+fn inert(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_inert(c) {
+            text.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String does not fail.
+                write!(text, "\\u{unit:04x}").ok();
+            }
+        }
+    }
+    text
+}
+
+/// A message with its line breaks, and all else escaped that could do something to a terminal.
+fn shown(message: &str) -> String {
+    let lines: Vec<_> = message.lines().map(|text| Plain { text, max: usize::MAX }.to_string()).collect();
+    lines.join("\n")
+}
+
+fn is_inert(c: char) -> bool {
+    let mut buffer = [0; 4];
+    let text: &str = c.encode_utf8(&mut buffer);
+    matches!(c, ' '..='~') || Plain { text, max: 1 }.to_string() == text
 }
 
 /// Starts the log on standard error: warnings, or more where asked.

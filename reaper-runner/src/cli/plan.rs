@@ -1,7 +1,10 @@
 //! `reaper plan`: what a pass would do now. Writes nothing.
 
 use clap::Args;
-use reaper_core::plan::{Counts, Planned};
+use reaper_core::{
+    effect::Plain,
+    plan::{Counts, Planned},
+};
 use serde::Serialize;
 
 use super::{
@@ -67,7 +70,7 @@ fn describe(context: &Context, shown: &Shown<'_>) -> String {
             let decision = &planned.decision;
             rows.add_row([
                 planned.job.attempt.job.to_string(),
-                reaper_core::effect::Plain { text: &planned.job.agent, max: 20 }.to_string(),
+                Plain { text: &planned.job.agent, max: 20 }.to_string(),
                 decision.rule.number().to_string(),
                 why(decision.rule.as_str(), decision.reason.as_str()),
                 action(&decision.action),
@@ -88,7 +91,7 @@ fn describe(context: &Context, shown: &Shown<'_>) -> String {
         line(Style::Notice, bad.to_string());
     }
     for failure in shown.failures {
-        line(Style::Bad, format!("job {}: {}", failure.job, failure.problem));
+        line(Style::Bad, format!("job {}: {}", failure.job, Plain { text: &failure.problem, max: 200 }));
     }
     if shown.counts.held > 0 {
         line(Style::Notice, format!("{} would be held by the breaker", shown.counts.held));

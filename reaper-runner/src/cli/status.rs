@@ -11,7 +11,7 @@ use reaper_store::{
 };
 use serde::Serialize;
 
-use super::{Context, Failure, breaker, output::Style, passes::at, world, world::World};
+use super::{Context, Failure, breaker, output::Style, passes::at, table::fold, world, world::World};
 use crate::{SystemTime, Time};
 
 /// How many undelivered effects are counted at most.
@@ -55,7 +55,7 @@ pub(super) fn status(context: &Context) -> Result<(), Failure> {
         oldest_running: census.oldest_running.clone(),
         census,
     };
-    context.out.result(&shown, || describe(context, &shown, &settings.policy.breaker))
+    context.out.result(&shown, || fold(&describe(context, &shown, &settings.policy.breaker)))
 }
 
 fn describe(context: &Context, shown: &Shown, policy: &reaper_core::breaker::BreakerPolicy) -> String {

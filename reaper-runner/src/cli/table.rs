@@ -25,3 +25,24 @@ pub(super) fn render(table: &Table) -> String {
     }
     text
 }
+
+/// A page whose lines fit: one that is too long goes on in the next, indented. What is not ASCII may be two wide.
+pub(super) fn fold(page: &str) -> String {
+    const INDENT: &str = "            ";
+    let mut text = String::with_capacity(page.len());
+    for line in page.lines() {
+        let mut columns = 0;
+        for c in line.chars() {
+            let wide = if c.is_ascii() || c == '…' || c == '→' { 1 } else { 2 };
+            if columns + wide > usize::from(WIDTH) {
+                text.push('\n');
+                text.push_str(INDENT);
+                columns = INDENT.len();
+            }
+            text.push(c);
+            columns += wide;
+        }
+        text.push('\n');
+    }
+    text
+}

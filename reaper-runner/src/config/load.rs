@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use figment::{
-    Figment, Profile,
+    Figment, Profile, Source,
     error::Kind,
     providers::{Env, Format, Serialized, Toml},
 };
@@ -162,10 +162,17 @@ fn explain(figment: &Figment, error: figment::Error) -> ConfigError {
             problem: "cannot be read".into(),
         };
     };
-    let place = place_of(figment, &first);
     let path = first.path.join(".");
+    let place = place_of(figment, &first, &path);
     let Kind::UnknownField(key, valid) = &first.kind else {
-        return ConfigError::Value { place, key: path, problem: first.kind.to_string() };
+        let problem = if let Kind::UnknownVariant(found, valid) = &first.kind {
+            format!("`{found}` is none of {}", valid.join(", "))
+        } else {
+            first.kind.to_string()
+        };
+        // A file that is no TOML has no key that could be named.
+        let key = if path.is_empty() { "not read".to_owned() } else { path };
+        return ConfigError::Value { place, key, problem };
     };
     let nearest = valid
         .iter()
@@ -174,19 +181,32 @@ fn explain(figment: &Figment, error: figment::Error) -> ConfigError {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, valid)| valid.to_owned());
     let lead = path.strip_suffix(key.as_str()).unwrap_or(&path).trim_end_matches('.');
-    let full = if lead.is_empty() { key.clone() } else { format!("{lead}.{key}") };
-    ConfigError::UnknownKey { place, key: full, nearest }
+    let full = |key: &str| if lead.is_empty() { key.to_owned() } else { format!("{lead}.{key}") };
+    let place = if place == VARIABLE { variable(&full(key)) } else { place };
+    ConfigError::UnknownKey { place, key: full(key), nearest: nearest.map(|near| full(&near)) }
 }
 
+/// What stands for the variable whose name is not known yet.
+const VARIABLE: &str = "environment";
+
 /// Where a value came from: the file, the variable, or the command line.
-fn place_of(figment: &Figment, error: &figment::Error) -> String {
-    let by_path = || figment.find_metadata(&error.path.join("."));
+fn place_of(figment: &Figment, error: &figment::Error, path: &str) -> String {
+    let by_path = || figment.find_metadata(path);
     let Some(metadata) = error.metadata.as_ref().or_else(by_path) else {
         return "configuration".into();
     };
     match &metadata.source {
+        Some(Source::File(file)) => file.display().to_string(),
+        // The place in this program's own text is of no use to anybody.
+        Some(Source::Code(_)) => "--set".into(),
         Some(source) => source.to_string(),
-        None if metadata.name.contains("environment") => "environment".into(),
-        None => "command line".into(),
+        None if !metadata.name.contains("environment") => "--set".into(),
+        None if matches!(error.kind, Kind::UnknownField(..)) => VARIABLE.into(),
+        None => variable(path),
     }
+}
+
+/// The variable of a key.
+fn variable(key: &str) -> String {
+    format!("REAPER_{}", key.replace('.', "__").to_uppercase())
 }

@@ -92,7 +92,7 @@ fn an_unknown_key_names_the_nearest() {
     assert!(error.contains("unknown key `finalise_grace`, did you mean `finalize_grace`?"), "{error}");
     assert!(error.contains("reaper.toml"), "{error}");
     let error = from_file("[breaker]\npercnt = 3").unwrap_err().to_string();
-    assert!(error.contains("unknown key `breaker.percnt`, did you mean `percent`?"), "{error}");
+    assert!(error.contains("unknown key `breaker.percnt`, did you mean `breaker.percent`?"), "{error}");
 }
 
 #[test]
