@@ -29,8 +29,8 @@ pub(super) struct EnqueueArgs {
     /// How often the job may be taken.
     #[arg(long, default_value_t = 2)]
     max_attempts: u32,
-    /// A key that is enqueued once.
-    #[arg(long)]
+    /// A key that is enqueued once, for a job of a task that is there, or of none.
+    #[arg(long, conflicts_with = "stage")]
     source_key: Option<String>,
 }
 
@@ -58,21 +58,11 @@ pub(super) fn enqueue(context: &Context, args: &EnqueueArgs) -> Result<(), Failu
         Enqueued::Known(job) => (job, false),
     };
     // A job that was there already belongs to the task of its own.
-    let stray = task.clone().filter(|_| !new && args.stage.is_some());
     let task = if new { task } else { world.job(&job)?.task.map(|task| task.id) };
     let result = serde_json::json!({"job": job, "task": task, "new": new});
     context.out.result(&result, || match &task {
         Some(task) => format!("job {job} of task {}", Plain { text: &task.to_string(), max: 80 }),
         None => format!("job {job}"),
     })?;
-    match stray {
-        _ if new => Ok(()),
-        None => Err(Failure::new(Exit::Unchanged, format!("job {job} has that source key already"))),
-        Some(stray) => {
-            let message = format!(
-                "job {job} has that source key already, and no job was added: the new task {stray} has none, remove it"
-            );
-            Err(Failure::new(Exit::Unchanged, message))
-        }
-    }
+    if new { Ok(()) } else { Err(Failure::new(Exit::Unchanged, format!("job {job} has that source key already"))) }
 }
