@@ -23,11 +23,10 @@ pub(super) fn migrate(context: &Context, args: &MigrateArgs) -> Result<(), Failu
         (true, false) => (schema.uninstall()?, "took away"),
         (true, true) => (schema.installed()?, "would take away"),
     };
-    context.out.result(&migrations, || describe(context, &migrations, done, args.dry_run))?;
     if migrations.is_empty() && args.uninstall {
         return Err(Failure::new(Exit::Unchanged, "there is nothing of Reaper in this database"));
     }
-    Ok(())
+    context.out.result(&migrations, || describe(context, &migrations, done, args.dry_run))
 }
 
 fn describe(context: &Context, migrations: &[Migration], done: &str, with_sql: bool) -> String {

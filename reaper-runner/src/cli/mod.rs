@@ -34,7 +34,7 @@ use crate::{
 
 /// Finds jobs whose row says `running` though nobody works on them, and settles each exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "reaper", bin_name = "reaper", version, about, propagate_version = true, after_help = exit::HELP, max_term_width = 100)]
+#[command(name = "reaper", bin_name = "reaper", version, propagate_version = true, after_help = exit::HELP, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,
