@@ -2,7 +2,6 @@
 
 use diesel::SqliteConnection;
 use reaper_core::{Mode, Status, effect::claim_key, job::Attach};
-use serde_json::json;
 
 use super::{
     SqliteStore,
@@ -117,12 +116,11 @@ fn settle_all(connection: &mut SqliteConnection, claims: &[Claim]) -> Result<Vec
     // It binds rules alone, so that whoever is not bound is not hindered by one that cannot be read.
     let bound = claims.iter().any(|claim| claim.by == Actor::Reaper);
     let mode = if bound { control::mode(connection)? } else { Mode::Enforce };
-    let mut events = Vec::new();
     let mut outcomes = Vec::with_capacity(claims.len());
     for claim in claims {
         let outcome = settle_one(connection, claim, mode)?;
         if outcome == Outcome::Won {
-            events.push(event(claim));
+            note(connection, claim)?;
             if let Some(effect) = &claim.effect {
                 let key = claim_key(&claim.attempt, effect);
                 // One that an earlier claim of this attempt has stored stays as it is.
@@ -130,9 +128,6 @@ fn settle_all(connection: &mut SqliteConnection, claims: &[Claim]) -> Result<Vec
             }
         }
         outcomes.push(outcome);
-    }
-    if !events.is_empty() {
-        Statement::new(sql::EVENTS, [("events", (&list(&events)).into())]).run(connection)?;
     }
     Ok(outcomes)
 }
@@ -195,26 +190,32 @@ pub(super) const fn attach(attach: Attach) -> Option<&'static str> {
     }
 }
 
-/// An event as [`sql::EVENTS`] takes it apart.
-fn event(claim: &Claim) -> serde_json::Value {
+/// Writes the event of a claim that was won.
+fn note(connection: &mut SqliteConnection, claim: &Claim) -> Result<(), Fault> {
     let to = match claim.settlement {
         Settlement::Done => Status::Done,
         Settlement::Requeue { .. } => Status::Queued,
         Settlement::Fail => Status::Failed,
         Settlement::Terminate | Settlement::Dismiss => claim.basis.status,
     };
-    json!([
-        claim.event.0,
-        claim.attempt.job,
-        claim.attempt.fence,
-        claim.by.as_str(),
-        claim.settlement.as_str(),
-        claim.rule,
-        claim.reason,
-        claim.basis.status.as_str(),
-        to.as_str(),
-        claim.evidence.to_string(),
-    ])
+    let evidence = claim.evidence.to_string();
+    let event = Statement::new(
+        sql::EVENT,
+        [
+            ("id", claim.event.0.into()),
+            ("job", (&claim.attempt.job.0).into()),
+            ("fence", (&claim.attempt.fence.0).into()),
+            ("actor", claim.by.as_str().into()),
+            ("action", claim.settlement.as_str().into()),
+            ("rule", (&claim.rule).into()),
+            ("reason", (&claim.reason).into()),
+            ("from_status", claim.basis.status.as_str().into()),
+            ("to_status", to.as_str().into()),
+            ("evidence", (&evidence).into()),
+        ],
+    );
+    event.run(connection)?;
+    Ok(())
 }
 
 /// A wait in milliseconds, short enough that its end is an instant.

@@ -2,9 +2,13 @@
 
 use diesel::SqliteConnection;
 use reaper_core::{Breaker, Mode};
-use serde_json::json;
 
-use super::{SqliteStore, facts::json as list, fault::Fault, sql, statement::Statement};
+use super::{
+    SqliteStore,
+    fault::Fault,
+    sql,
+    statement::{Statement, Value},
+};
 use crate::{
     Control, StoreError,
     claims::{Actor, EventId},
@@ -28,19 +32,23 @@ impl Control for SqliteStore {
                 mode => mode?,
             };
             set(connection, MODE, new.as_str())?;
-            let event = json!([[
-                EventId::draw().0,
-                null,
-                null,
-                Actor::Person.as_str(),
-                "mode",
-                "",
-                format!("the mode was {before} and is {new}"),
-                before.as_str(),
-                new.as_str(),
-                "null",
-            ]]);
-            Statement::new(sql::EVENTS, [("events", (&list(&event)).into())]).run(connection)?;
+            let reason = format!("the mode was {before} and is {new}");
+            let event = Statement::new(
+                sql::EVENT,
+                [
+                    ("id", EventId::draw().0.into()),
+                    ("job", Value::Int(None)),
+                    ("fence", Value::Int(None)),
+                    ("actor", Actor::Person.as_str().into()),
+                    ("action", "mode".into()),
+                    ("rule", "".into()),
+                    ("reason", (&reason).into()),
+                    ("from_status", before.as_str().into()),
+                    ("to_status", new.as_str().into()),
+                    ("evidence", "null".into()),
+                ],
+            );
+            event.run(connection)?;
             Ok(before)
         })
     }

@@ -1,12 +1,4 @@
-//! The store on SQLite, through diesel.
-//!
-//! Other programs write to the same file, in whatever SQLite they have: what must hold whoever writes is kept by
-//! triggers (`migrations/sqlite`), and every write of the store is one `BEGIN IMMEDIATE` transaction. All statements
-//! are in `sql.rs`.
-//!
-//! **Invariant:** no file is opened but through SQLite (closing another descriptor of it would drop SQLite's locks),
-//! none is created but by [`Schema::migrate`](crate::Schema::migrate) on a store that was made by
-//! [`SqliteStore::create_or_open`], and no lock is held after a call returned.
+#![doc = include_str!("../../docs/sqlite.md")]
 
 use std::{path::Path, time::Duration};
 

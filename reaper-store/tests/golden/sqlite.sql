@@ -6,36 +6,36 @@ SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.ta
     SELECT * FROM (SELECT 0 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_exit
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at IS NULL
             AND id > :after_timeless_exits
-        ORDER BY id LIMIT :limit_timeless_exits)
+        ORDER BY id LIMIT :limit_timeless_exits + 0)
     UNION ALL SELECT * FROM (SELECT 1 AS part, reaper_exit_at AS k, id FROM jobs INDEXED BY reaper_jobs_exit
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at <= :exits_until
             AND (reaper_exit_at, id) > (:key_exits, :after_exits)
-        ORDER BY reaper_exit_at, id LIMIT :limit_exits)
+        ORDER BY reaper_exit_at, id LIMIT :limit_exits + 0)
     UNION ALL SELECT * FROM (SELECT 2 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_age
         WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NULL
             AND id > :after_timeless_starts
-        ORDER BY id LIMIT :limit_timeless_starts)
+        ORDER BY id LIMIT :limit_timeless_starts + 0)
     UNION ALL SELECT * FROM (SELECT 3 AS part, reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_age
         WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at <= :started_until
             AND (reaper_started_at, id) > (:key_starts, :after_starts)
-        ORDER BY reaper_started_at, id LIMIT :limit_starts)
+        ORDER BY reaper_started_at, id LIMIT :limit_starts + 0)
     UNION ALL SELECT * FROM (SELECT 4 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_late
         WHERE status = 'queued' AND reaper_exit_code = 0 AND id > :after_late
-        ORDER BY id LIMIT :limit_late)
+        ORDER BY id LIMIT :limit_late + 0)
     UNION ALL SELECT * FROM (SELECT 5 AS part, NULL AS k, id FROM jobs
         WHERE id IN (SELECT value FROM json_each(:suspects)) AND id > :after_suspects AND status = 'running' AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END
-        ORDER BY id LIMIT :limit_suspects)
+        ORDER BY id LIMIT :limit_suspects + 0)
     UNION ALL SELECT * FROM (SELECT 6 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_executor
         WHERE status = 'running' AND reaper_executor IS NOT NULL AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host AND id > :after_executors AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
-        ORDER BY id LIMIT :limit_executors)
+        ORDER BY id LIMIT :limit_executors + 0)
     UNION ALL SELECT * FROM (SELECT 7 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_monitor
         WHERE status = 'running' AND reaper_monitor IS NOT NULL AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host AND id > :after_monitors AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
             AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IS NOT :host
-        ORDER BY id LIMIT :limit_monitors)
+        ORDER BY id LIMIT :limit_monitors + 0)
     UNION ALL SELECT * FROM (SELECT 8 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_bare
         WHERE status = 'running' AND reaper_executor IS NULL AND pid IS NOT NULL AND id > :after_bare AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
             AND coalesce(reaper_inherited, 0) & 1 = 0 AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IS NOT :host
-        ORDER BY id LIMIT :limit_bare)
+        ORDER BY id LIMIT :limit_bare + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id;
 
 -- JOB
@@ -44,9 +44,9 @@ SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j
 -- RUNNING
 SELECT
     (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_age
-        WHERE status = 'running' AND reaper_exit_code IS NULL LIMIT :limit))
+        WHERE status = 'running' AND reaper_exit_code IS NULL LIMIT :limit + 0))
     + (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_exit
-        WHERE status = 'running' AND reaper_exit_code IS NOT NULL LIMIT :limit));
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL LIMIT :limit + 0));
 
 -- CENSUS
 SELECT status, count(*) FROM jobs GROUP BY status;
@@ -69,7 +69,7 @@ SELECT t.id, t.work_item_id, t.stage FROM tasks t
         AND t.id NOT IN (SELECT task FROM (
             SELECT CASE WHEN json_valid(effect) THEN json_extract(effect, '$.advance.task') END AS task
             FROM reaper_outbox WHERE state = 'pending') WHERE task IS NOT NULL)
-    ORDER BY t.id LIMIT :limit;
+    ORDER BY t.id LIMIT :limit + 0;
 
 -- CLAIM_DONE
 UPDATE jobs SET status = 'done' WHERE id = :job AND status = :status AND coalesce(reaper_fence, 0) = :fence
@@ -113,13 +113,10 @@ UPDATE jobs SET reaper_exit_code = NULL, reaper_exit_at = NULL WHERE id = :job A
     AND reaper_started_at IS :started_at AND reaper_exit_code IS :exit_code AND reaper_exit_at IS :exit_at
     AND reaper_attach IS :attach AND reaper_beat IS :beat AND reaper_terminating_at IS :terminating_at;
 
--- EVENTS
+-- EVENT
 INSERT INTO reaper_events
         (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
-    SELECT json_extract(value, '$[0]'), CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'),
-        json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
-        json_extract(value, '$[7]'), json_extract(value, '$[8]'), json_extract(value, '$[9]')
-    FROM json_each(:events) ORDER BY key;
+    VALUES (:id, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence);
 
 -- EVENTS_KNOWN
 SELECT count(*) FROM reaper_events WHERE id IN (SELECT value FROM json_each(:ids));
@@ -143,10 +140,10 @@ INSERT INTO reaper_outbox (key, job_id, effect, created_at, due_at)
 SELECT EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)));
 
 -- DUE
-SELECT seq, key, effect, tries FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit;
+SELECT seq, key, effect, tries FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit + 0;
 
 -- DUE_KEYS
-SELECT seq, key, effect, tries FROM reaper_outbox WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit;
+SELECT seq, key, effect, tries FROM reaper_outbox WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit + 0;
 
 -- LEASE
 UPDATE reaper_outbox SET lease_token = :token, leased_until = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) + :lease, tries = min(tries + 1, 4294967295) WHERE seq = :seq;
@@ -168,7 +165,7 @@ UPDATE reaper_outbox SET state = 'done', note = 'dropped by a person', lease_tok
 
 -- UNDELIVERED
 SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
-    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit;
+    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit + 0;
 
 -- SETTING
 SELECT value FROM reaper_settings WHERE key = :key;
@@ -178,10 +175,10 @@ INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value;
 
 -- HISTORY
-SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE at >= :since ORDER BY seq DESC LIMIT :limit;
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE at >= :since ORDER BY seq DESC LIMIT :limit + 0;
 
 -- HISTORY_OF_JOB
-SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit;
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit + 0;
 
 -- PRUNE_EVENTS
 DELETE FROM reaper_events WHERE at < :before;
@@ -212,7 +209,7 @@ SELECT id FROM jobs WHERE reaper_source_key = :source_key;
 -- TAKEABLE
 SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs INDEXED BY reaper_jobs_queued WHERE status = 'queued' AND reaper_exit_code IS NOT 0
         AND (reaper_available_at IS NULL OR reaper_available_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) AND id > :after AND (:agent IS NULL OR agent = :agent)
-        ORDER BY id LIMIT :limit) j LEFT JOIN tasks t ON t.id = j.task_id ORDER BY j.id;
+        ORDER BY id LIMIT :limit + 0) j LEFT JOIN tasks t ON t.id = j.task_id ORDER BY j.id;
 
 -- TAKEABLE_JOB
 SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs WHERE id = :job AND status = 'queued' AND reaper_exit_code IS NOT 0

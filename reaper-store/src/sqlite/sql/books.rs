@@ -12,9 +12,9 @@ statements! {
     SET = "INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
-    HISTORY = concat!(event_columns!(), "WHERE at >= :since ORDER BY seq DESC LIMIT :limit");
+    HISTORY = concat!(event_columns!(), "WHERE at >= :since ORDER BY seq DESC LIMIT :limit + 0");
 
-    HISTORY_OF_JOB = concat!(event_columns!(), "WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit");
+    HISTORY_OF_JOB = concat!(event_columns!(), "WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit + 0");
 
     PRUNE_EVENTS = "DELETE FROM reaper_events WHERE at < :before";
 

@@ -55,16 +55,12 @@ statements! {
 
     CLAIM_DISMISS = concat!("UPDATE jobs SET reaper_exit_code = NULL, reaper_exit_at = NULL", guard!());
 
-    /// The events of the claims that were won, in their order.
-    EVENTS = concat!(
+    EVENT = concat!(
     "INSERT INTO reaper_events
         (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
-    SELECT json_extract(value, '$[0]'), ",
+    VALUES (:id, ",
     now!(),
-    ", json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'),
-        json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
-        json_extract(value, '$[7]'), json_extract(value, '$[8]'), json_extract(value, '$[9]')
-    FROM json_each(:events) ORDER BY key"
+    ", :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence)"
 );
 
     EVENTS_KNOWN = "SELECT count(*) FROM reaper_events WHERE id IN (SELECT value FROM json_each(:ids))";

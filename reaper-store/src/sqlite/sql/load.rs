@@ -24,34 +24,34 @@ statements! {
     SELECT * FROM (SELECT 0 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_exit
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at IS NULL
             AND id > :after_timeless_exits
-        ORDER BY id LIMIT :limit_timeless_exits)
+        ORDER BY id LIMIT :limit_timeless_exits + 0)
     UNION ALL SELECT * FROM (SELECT 1 AS part, reaper_exit_at AS k, id FROM jobs INDEXED BY reaper_jobs_exit
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at <= :exits_until
             AND (reaper_exit_at, id) > (:key_exits, :after_exits)
-        ORDER BY reaper_exit_at, id LIMIT :limit_exits)
+        ORDER BY reaper_exit_at, id LIMIT :limit_exits + 0)
     UNION ALL SELECT * FROM (SELECT 2 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_age
         WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NULL
             AND id > :after_timeless_starts
-        ORDER BY id LIMIT :limit_timeless_starts)
+        ORDER BY id LIMIT :limit_timeless_starts + 0)
     UNION ALL SELECT * FROM (SELECT 3 AS part, reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_age
         WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at <= :started_until
             AND (reaper_started_at, id) > (:key_starts, :after_starts)
-        ORDER BY reaper_started_at, id LIMIT :limit_starts)
+        ORDER BY reaper_started_at, id LIMIT :limit_starts + 0)
     UNION ALL SELECT * FROM (SELECT 4 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_late
         WHERE status = 'queued' AND reaper_exit_code = 0 AND id > :after_late
-        ORDER BY id LIMIT :limit_late)
+        ORDER BY id LIMIT :limit_late + 0)
     UNION ALL SELECT * FROM (SELECT 5 AS part, NULL AS k, id FROM jobs
         WHERE id IN (SELECT value FROM json_each(:suspects)) AND id > :after_suspects AND status = 'running' AND ",
     not_due!(),
     "
-        ORDER BY id LIMIT :limit_suspects)
+        ORDER BY id LIMIT :limit_suspects + 0)
     UNION ALL SELECT * FROM (SELECT 6 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_executor
         WHERE status = 'running' AND reaper_executor IS NOT NULL AND ",
     host!("reaper_executor"),
     " = :host AND id > :after_executors AND ",
     not_due!(),
     " AND id NOT IN (SELECT value FROM json_each(:suspects))
-        ORDER BY id LIMIT :limit_executors)
+        ORDER BY id LIMIT :limit_executors + 0)
     UNION ALL SELECT * FROM (SELECT 7 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_monitor
         WHERE status = 'running' AND reaper_monitor IS NOT NULL AND ",
     host!("reaper_monitor"),
@@ -61,7 +61,7 @@ statements! {
             AND ",
     host!("reaper_executor"),
     " IS NOT :host
-        ORDER BY id LIMIT :limit_monitors)
+        ORDER BY id LIMIT :limit_monitors + 0)
     UNION ALL SELECT * FROM (SELECT 8 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_bare
         WHERE status = 'running' AND reaper_executor IS NULL AND pid IS NOT NULL AND id > :after_bare AND ",
     not_due!(),
@@ -69,7 +69,7 @@ statements! {
             AND coalesce(reaper_inherited, 0) & 1 = 0 AND ",
     host!("reaper_monitor"),
     " IS NOT :host
-        ORDER BY id LIMIT :limit_bare)
+        ORDER BY id LIMIT :limit_bare + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id"
 );
 
@@ -78,9 +78,9 @@ statements! {
     /// Every running row has an exit or none, and each half has an index.
     RUNNING = "SELECT
     (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_age
-        WHERE status = 'running' AND reaper_exit_code IS NULL LIMIT :limit))
+        WHERE status = 'running' AND reaper_exit_code IS NULL LIMIT :limit + 0))
     + (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_exit
-        WHERE status = 'running' AND reaper_exit_code IS NOT NULL LIMIT :limit))";
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL LIMIT :limit + 0))";
 
     CENSUS = "SELECT status, count(*) FROM jobs GROUP BY status";
 
@@ -101,5 +101,5 @@ statements! {
         AND t.id NOT IN (SELECT task FROM (
             SELECT CASE WHEN json_valid(effect) THEN json_extract(effect, '$.advance.task') END AS task
             FROM reaper_outbox WHERE state = 'pending') WHERE task IS NOT NULL)
-    ORDER BY t.id LIMIT :limit";
+    ORDER BY t.id LIMIT :limit + 0";
 }

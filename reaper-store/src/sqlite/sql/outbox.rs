@@ -29,12 +29,12 @@ statements! {
     /// Whether anything is due: asked before the database's lock is taken for it.
     ANY_DUE = concat!("SELECT EXISTS (SELECT 1 FROM reaper_outbox WHERE ", due!(), ")");
 
-    DUE = concat!("SELECT seq, key, effect, tries FROM reaper_outbox WHERE ", due!(), " ORDER BY seq LIMIT :limit");
+    DUE = concat!("SELECT seq, key, effect, tries FROM reaper_outbox WHERE ", due!(), " ORDER BY seq LIMIT :limit + 0");
 
     DUE_KEYS = concat!(
     "SELECT seq, key, effect, tries FROM reaper_outbox WHERE key IN (SELECT value FROM json_each(:keys)) AND ",
     due!(),
-    " ORDER BY seq LIMIT :limit"
+    " ORDER BY seq LIMIT :limit + 0"
 );
 
     LEASE = concat!(
@@ -70,5 +70,5 @@ statements! {
 );
 
     UNDELIVERED = "SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
-    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit";
+    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit + 0";
 }

@@ -37,7 +37,7 @@ statements! {
     " FROM (SELECT * FROM jobs INDEXED BY reaper_jobs_queued WHERE ",
     takeable!(),
     " AND id > :after AND (:agent IS NULL OR agent = :agent)
-        ORDER BY id LIMIT :limit) j LEFT JOIN tasks t ON t.id = j.task_id ORDER BY j.id"
+        ORDER BY id LIMIT :limit + 0) j LEFT JOIN tasks t ON t.id = j.task_id ORDER BY j.id"
 );
 
     TAKEABLE_JOB = concat!(
