@@ -61,6 +61,11 @@ fn a_page_is_as_it_is_shown() {
 }
 
 #[test]
+fn the_readme_shows_such_a_page() {
+    assert!(include_str!("../../README.md").contains(include_str!("pages/short_streak.txt")));
+}
+
+#[test]
 fn fates_follow_the_decision() {
     let explanation = explain_with(|c| c.dead(DEAD, 2));
     let fates: Vec<_> = explanation.rules.iter().map(|tried| tried.fate).collect();
