@@ -35,10 +35,35 @@ fn session() -> Vec<Shown> {
     session
 }
 
-/// A line with its figures and its spaces made equal.
+/// A line with its figures and its spaces made equal, and a length of time the same whether its second part is
+/// there or not: `7 min` and `6 min 59 s` are one shape.
 fn shape(line: &str) -> String {
+    const UNITS: [&str; 4] = ["d", "h", "min", "s"];
     let mut shape = String::new();
-    for word in line.split_whitespace() {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        at += 1;
+        let (unit, end) = match word.strip_suffix([',', ':', ';']) {
+            Some(unit) => (unit, &word[unit.len()..]),
+            None => (*word, ""),
+        };
+        if UNITS.contains(&unit) && shape.ends_with("0 ") {
+            shape.push_str("time");
+            let (mut end, mut last) = (end, at);
+            while end.is_empty()
+                && let [figure, unit, ..] = &words[last..]
+                && figure.bytes().all(|c| c.is_ascii_digit())
+                && UNITS.contains(&unit.trim_end_matches([',', ':', ';']))
+            {
+                end = &unit[unit.trim_end_matches([',', ':', ';']).len()..];
+                last += 2;
+            }
+            at = last;
+            shape.push_str(end);
+            shape.push(' ');
+            continue;
+        }
         let mut last = ' ';
         for c in word.chars() {
             let c = if c.is_ascii_digit() { '0' } else { c };
@@ -78,4 +103,12 @@ fn the_session_in_the_readme_is_true() {
         assert_eq!(printed, shown, "$ {command}");
         assert!(ran.status.success(), "$ {command}");
     }
+}
+
+#[test]
+fn a_length_of_time_has_one_shape() {
+    assert_eq!(shape("began 7 min ago"), shape("began 6 min 59 s ago"));
+    assert_eq!(shape("age 7 min is under max_running 6 h"), shape("age 6 min 1 s is under max_running 6 h"));
+    assert_eq!(shape("in 5 h 53 min, by rule 4"), shape("in 5 h, by rule 4"));
+    assert_ne!(shape("began 7 min ago"), shape("began 7 jobs ago"));
 }
