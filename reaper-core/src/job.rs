@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use core::{fmt, str::FromStr};
 
-use crate::{ProcessIdentity, Timestamp};
+use crate::{Bond, ProcessIdentity, Timestamp};
 
 #[cfg(test)]
 mod tests;
@@ -278,6 +278,8 @@ pub struct JobSnapshot {
     pub monitor: Option<ProcessIdentity>,
     /// How far the attempt got in starting its executor.
     pub attach: Attach,
+    /// Whether it dies with its node's beat.
+    pub bond: Bond,
     /// The latest sign of life, where the worker gives any.
     pub beat: Option<Beat>,
     /// When a reaper announced that it would stop the executor.

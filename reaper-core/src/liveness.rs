@@ -71,6 +71,12 @@ pub enum Finding {
     OtherHost,
     /// A process of another PID namespace.
     OtherNamespace,
+    /// Another host's process; that host's node has not beaten for its time to live.
+    HostLost,
+    /// Another host's process; a person has said that the host is gone.
+    DeclaredDead,
+    /// Another boot of this host, and that boot's node may still beat: two machines may share the host's name.
+    HostShared,
     /// A bare pid, and the reaper is not said to share host and namespace with the workers.
     PidNotTrusted,
     /// The operating system did not say, for this reason.
@@ -91,6 +97,9 @@ impl fmt::Display for Finding {
             Self::Rebooted => f.write_str("the machine was booted since"),
             Self::SessionLives(n) => write!(f, "the leader is gone, {n} of its session live on"),
             Self::OtherHost => f.write_str("it belongs to another host"),
+            Self::HostLost => f.write_str("its host has not beaten for its time to live"),
+            Self::DeclaredDead => f.write_str("its host was declared dead"),
+            Self::HostShared => f.write_str("another boot of this host may still beat"),
             Self::OtherNamespace => f.write_str("it belongs to another PID namespace"),
             Self::PidNotTrusted => f.write_str("bare pids are not trusted here"),
             Self::Unreadable(why) => write!(f, "could not be read: {why}"),

@@ -6,8 +6,8 @@ use core::time::Duration;
 use chrono::TimeDelta;
 
 use crate::{
-    Attempt, Certainty, Clock, Decision, Finding, JobSnapshot, Liveness, Observation, OnOverrun, Pipeline, Policy,
-    ProcessIdentity, Sighting, Status, Timestamp, Verdict, decide,
+    Attempt, Bond, Certainty, Clock, Decision, Finding, JobSnapshot, Liveness, Observation, OnOverrun, Pipeline,
+    Policy, ProcessIdentity, Sighting, Status, Timestamp, Verdict, decide,
     job::{Attach, Beat, Exit, Place, Task},
     pipeline::{Next, Stage},
     plan::Planned,
@@ -63,6 +63,7 @@ pub(crate) fn case() -> Case {
         executor: None,
         monitor: None,
         attach: Attach::NotSaid,
+        bond: Bond::Free,
         beat: None,
         terminating_at: None,
     };

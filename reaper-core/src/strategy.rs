@@ -16,7 +16,7 @@ use chrono::TimeDelta;
 use proptest::{collection, option, prelude::*, sample};
 
 use crate::{
-    Backoff, Certainty, Clock, Finding, JobSnapshot, Liveness, Observation, OnOverrun, Pipeline, Policy,
+    Backoff, Bond, Certainty, Clock, Finding, JobSnapshot, Liveness, Observation, OnOverrun, Pipeline, Policy,
     ProcessIdentity, Sighting, Status, Timestamp, Verdict,
     breaker::BreakerPolicy,
     job::{Attach, Attempt, Beat, Exit, Place, Task},
@@ -117,10 +117,11 @@ fn findings(liveness: Liveness) -> Vec<Finding> {
         Liveness::Alive(Certainty::Verified) => Vec::from([Finding::Running]),
         Liveness::Alive(Certainty::Unverified) => Vec::from([Finding::PidExists, Finding::OtherHost]),
         Liveness::Dead(Certainty::Verified) => {
-            Vec::from([Finding::NoSuchProcess, Finding::Ended, Finding::Recycled, Finding::Rebooted])
+            let seen = [Finding::NoSuchProcess, Finding::Ended, Finding::Recycled, Finding::Rebooted];
+            seen.into_iter().chain([Finding::DeclaredDead]).collect()
         }
         Liveness::Dead(Certainty::Unverified) => {
-            Vec::from([Finding::NoSuchProcess, Finding::NothingRecorded, Finding::OtherHost])
+            Vec::from([Finding::NoSuchProcess, Finding::NothingRecorded, Finding::OtherHost, Finding::HostLost])
         }
         Liveness::Leftovers => Vec::from([Finding::SessionLives(1), Finding::SessionLives(12)]),
         Liveness::Elsewhere => Vec::from([Finding::OtherHost]),
@@ -128,6 +129,7 @@ fn findings(liveness: Liveness) -> Vec<Finding> {
             Finding::NothingRecorded,
             Finding::OtherHost,
             Finding::OtherNamespace,
+            Finding::HostShared,
             Finding::PidNotTrusted,
             Finding::Unreadable(String::from("EMFILE")),
             Finding::Unsupported,
@@ -188,14 +190,21 @@ pub fn jobs() -> impl Strategy<Value = JobSnapshot> {
     let counts = (0_u32..4, 0_u32..4, 0_u32..7);
     let times = (option::weighted(0.95, instants()), exits(), option::weighted(0.2, instants()));
     let attach = sample::select(&[Attach::NotSaid, Attach::Pending, Attach::Done][..]);
+    let bond = sample::select(&[Bond::Free, Bond::NodeBound][..]);
     let identity = || option::weighted(0.3, identities());
-    let signs =
-        (option::weighted(0.6, 1_u32..9999), identity(), identity(), attach, option::weighted(0.2, 0_i64..9));
+    let signs = (
+        option::weighted(0.6, 1_u32..9999),
+        identity(),
+        identity(),
+        attach,
+        bond,
+        option::weighted(0.2, 0_i64..9),
+    );
     (row, counts, times, signs).prop_map(|(row, counts, times, signs)| {
         let (id, fence, status, agent, task) = row;
         let (attempts, max_attempts, rescues) = counts;
         let (started_at, exit, terminating_at) = times;
-        let (pid, executor, monitor, attach, beat) = signs;
+        let (pid, executor, monitor, attach, bond, beat) = signs;
         JobSnapshot {
             attempt: Attempt { job: id.into(), fence: fence.into() },
             status,
@@ -212,6 +221,7 @@ pub fn jobs() -> impl Strategy<Value = JobSnapshot> {
             executor,
             monitor,
             attach,
+            bond,
             beat: beat.map(|count| Beat { count, at: base() }),
             terminating_at,
         }

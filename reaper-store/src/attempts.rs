@@ -4,7 +4,7 @@
 
 use std::fmt::Debug;
 
-use reaper_core::{Attempt, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId};
+use reaper_core::{Attempt, Bond, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId};
 
 use crate::StoreError;
 
@@ -56,6 +56,23 @@ pub enum Wants {
     Job(JobId),
 }
 
+/// Who takes a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launcher {
+    /// The launcher's own identity: it is the monitor of what it launches.
+    pub monitor: ProcessIdentity,
+    /// Whether its attempts die with its node's beat.
+    pub bond: Bond,
+}
+
+impl Launcher {
+    /// A launcher whose attempts are free of its node's beat.
+    #[must_use]
+    pub const fn free(monitor: ProcessIdentity) -> Self {
+        Self { monitor, bond: Bond::Free }
+    }
+}
+
 /// An attempt that begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
@@ -105,8 +122,8 @@ pub trait Attempts: Debug + Send + Sync {
     fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError>;
 
     /// Takes the oldest queued job that is due and is no late finish: charges the attempt, makes its run, and
-    /// stores the launcher's identity, which is the monitor's.
-    fn take(&self, wants: &Wants, monitor: &ProcessIdentity) -> Result<Option<Taken>, StoreError>;
+    /// stores who launches it.
+    fn take(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError>;
 
     /// Stores the executor's identity, before the executor is let go.
     fn attach(&self, attempt: &Attempt, executor: &ProcessIdentity) -> Result<Written, StoreError>;

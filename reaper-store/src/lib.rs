@@ -11,6 +11,7 @@ pub mod facts;
 pub mod foreign;
 pub mod history;
 pub mod memory;
+pub mod nodes;
 pub mod outbox;
 #[cfg(feature = "sqlite")]
 mod row;
@@ -26,10 +27,11 @@ pub use facts::Facts;
 pub use foreign::Foreign;
 pub use history::History;
 pub use memory::MemoryStore;
+pub use nodes::Nodes;
 pub use outbox::Outbox;
 pub use schema::Schema;
 
 /// A whole store: what the reaper and its program need of a jobs table.
-pub trait Store: Facts + Claims + Outbox + Control + History + Attempts {}
+pub trait Store: Facts + Claims + Outbox + Control + History + Attempts + Nodes {}
 
-impl<S: Facts + Claims + Outbox + Control + History + Attempts> Store for S {}
+impl<S: Facts + Claims + Outbox + Control + History + Attempts + Nodes> Store for S {}

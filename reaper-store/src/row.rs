@@ -7,7 +7,7 @@
 use std::str::FromStr;
 
 use reaper_core::{
-    Attempt, Fence, JobId, JobSnapshot, RunId, StageVersion, Status, TaskId, Timestamp,
+    Attempt, Bond, Fence, JobId, JobSnapshot, RunId, StageVersion, Status, TaskId, Timestamp,
     effect::Plain,
     job::{Attach, BadRow, Beat, Exit, Place, Task},
 };
@@ -50,6 +50,8 @@ pub(crate) struct RawJob {
     pub(crate) executor: Raw,
     pub(crate) monitor: Raw,
     pub(crate) attach: Raw,
+    /// 1 where the attempt is bound to its node.
+    pub(crate) node_bound: Raw,
     pub(crate) beat: Raw,
     pub(crate) beat_at: Raw,
     pub(crate) terminating_at: Raw,
@@ -115,6 +117,10 @@ impl RawJob {
             executor: maybe_word("reaper_executor", &self.executor)?,
             monitor: maybe_word("reaper_monitor", &self.monitor)?,
             attach: attach(&self.attach)?,
+            bond: match maybe_int("reaper_node_bound", &self.node_bound)? {
+                None | Some(0) => Bond::Free,
+                Some(_) => Bond::NodeBound,
+            },
             beat: self.beat()?,
             terminating_at: maybe_instant("reaper_terminating_at", &self.terminating_at)?,
         })

@@ -152,6 +152,7 @@ fn evidence_is_told_by_what_was_found() {
     for finding in beats.into_iter().chain([Finding::Unsupported, Finding::Unreadable("EMFILE".into())]) {
         assert_eq!(kind(finding), Some(EvidenceKind::Beat));
     }
+    assert_eq!(kind(Finding::HostLost), None, "what is bound to a node has stopped itself");
 }
 
 #[test]

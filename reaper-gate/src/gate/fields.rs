@@ -20,7 +20,7 @@ use reaper_core::JobSnapshot;
 /// | `REAPER_BRANCH` | the branch | if the task has one |
 /// | `REAPER_WORK_ITEM` | the work item's name in the tracker | if the task has one |
 pub const FIELDS: [&str; 10] = [
-    "REAPER_GATE",
+    GATE_VARIABLE,
     "REAPER_JOB_ID",
     "REAPER_ATTEMPT",
     "REAPER_AGENT",

@@ -25,6 +25,18 @@ impl Here {
         Sighting::new(Liveness::Unknown, finding)
     }
 
+    /// Boots cannot be told apart here.
+    #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
+    pub(super) const fn boot(&self) -> Option<&str> {
+        None
+    }
+
+    /// None can be told from another process here.
+    #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
+    pub(super) const fn executors(&self) -> Vec<(Attempt, ProcessIdentity)> {
+        Vec::new()
+    }
+
     /// Not here.
     #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
     pub(super) const fn identify(&self, _: u32) -> Result<ProcessIdentity, IdentifyError> {

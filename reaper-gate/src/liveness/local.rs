@@ -1,6 +1,6 @@
 //! The probe of this host.
 
-use reaper_core::{Finding, Liveness, ProcessIdentity, Sighting};
+use reaper_core::{Finding, Liveness, NodeId, ProcessIdentity, Sighting};
 
 use super::{Probe, bare, sys};
 
@@ -90,6 +90,11 @@ impl LocalProbe {
 impl Probe for LocalProbe {
     fn host(&self) -> &str {
         &self.here.host
+    }
+
+    fn node(&self) -> Option<NodeId> {
+        let boot = self.here.boot()?;
+        Some(NodeId { host: self.here.host.clone(), boot: boot.to_owned() })
     }
 
     fn probe(&self, identity: &ProcessIdentity) -> Sighting {

@@ -17,7 +17,7 @@ mod stop;
 
 use std::{fmt::Debug, time::Duration};
 
-use reaper_core::{Attempt, ProcessIdentity, Sighting};
+use reaper_core::{Attempt, NodeId, ProcessIdentity, Sighting};
 
 pub use self::{
     local::{HostError, IdentifyError, LocalProbe, LocalProbeBuilder},
@@ -34,6 +34,12 @@ pub use self::{
 pub trait Probe: Debug + Send + Sync {
     /// The name of the host that this probe sees, as it stands in identities.
     fn host(&self) -> &str;
+
+    /// The node that this probe sees: its host and the boot that it is in. `None` where boots cannot be told apart;
+    /// nothing is concluded from nodes then.
+    fn node(&self) -> Option<NodeId> {
+        None
+    }
 
     /// Looks at a process by its identity.
     fn probe(&self, identity: &ProcessIdentity) -> Sighting;
@@ -70,4 +76,8 @@ pub trait Stop: Debug + Send + Sync {
     /// Asks the executor of an attempt to end, kills it after `grace`, and waits, bounded, until nothing of its
     /// session is left.
     fn stop(&self, attempt: &Attempt, executor: &ProcessIdentity, grace: Duration) -> Stopped;
+
+    /// The executors that live on this host, as far as they can be told: leaders of a session or a process group that
+    /// carry an attempt in their environment, gates not among them.
+    fn executors(&self) -> Vec<(Attempt, ProcessIdentity)>;
 }

@@ -48,4 +48,8 @@ impl Stop for LocalStop {
     fn stop(&self, attempt: &Attempt, executor: &ProcessIdentity, grace: Duration) -> Stopped {
         self.probe.here().stop(attempt, executor, grace)
     }
+
+    fn executors(&self) -> Vec<(Attempt, ProcessIdentity)> {
+        self.probe.here().executors()
+    }
 }

@@ -1,6 +1,8 @@
 //! The list of the cases, once, for [`CASES`] and for the macro that makes tests of them.
 
-use super::{Case, books, effects, fence, guard, hidden, late, load, mirror, pages, race, settle, stage, worker};
+use super::{
+    Case, books, effects, fence, guard, hidden, late, load, mirror, nodes, pages, race, settle, stage, worker,
+};
 
 macro_rules! cases {
     ($d:tt $($module:ident: $($case:ident)*;)*) => {
@@ -191,6 +193,14 @@ cases! { $
         a_bad_row_harms_no_other
         bad_rows_starve_none
         a_foreign_status_is_no_running_job
+        ;
+    nodes:
+        a_beat_raises_the_counter
+        a_retired_node_beats_again
+        a_declared_node_is_told_so
+        a_host_is_declared_dead_in_every_boot
+        a_bond_is_the_attempts_own
+        attempts_of_a_lost_node
         ;
     hidden:
         no_row_is_hidden_on_which_decide_would_act

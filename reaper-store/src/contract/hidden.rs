@@ -1,16 +1,17 @@
 //! What a load must never do: hide a row on which `decide` would act.
 
 use reaper_core::{
-    Certainty, Clock, Finding, JobId, JobSnapshot, Liveness, Observation, Policy, ProcessIdentity, Sighting,
-    decide,
+    Bond, Certainty, Clock, Finding, JobId, JobSnapshot, Liveness, Node, NodeId, NodeObservations, NodeState,
+    Observation, Policy, ProcessIdentity, Sighting, decide,
 };
 
 use super::{
     Subject,
-    load::attached,
+    load::launched,
     scene::{HOUR, PID, Scene, process},
 };
 use crate::{
+    attempts::Launcher,
     facts::{Here, Wanted},
     foreign::{ForeignJob, JobColumn, RunColumn, When},
 };
@@ -23,18 +24,20 @@ pub fn no_row_is_hidden_on_which_decide_would_act(subject: &dyn Subject) {
     let mut policy = Policy::default();
     policy.limits.start_timeout = Some(HOUR);
     let clock = Clock::at(scene.now());
+    let (here, nodes) = (NodeId::of(&process("here", 11)), nodes());
     let wanted = Wanted {
         exits_until: clock.latest_with(policy.shortest_grace()),
         started_until: clock.latest_with(policy.shortest_running()),
         late_finishes: true,
         suspects: Vec::new(),
         here: Some(Here { host: "here".into(), bare_pids: true }),
+        lost: nodes.lost(&here),
     };
     let loaded = scene.load_ids(&wanted, 7);
     let mut acted = 0;
     for job in jobs {
         let row = scene.job(&job);
-        let decision = decide(&row, &worst(&row), &clock, &policy);
+        let decision = decide(&row, &worst(&row, &here, &nodes), &clock, &policy);
         if decision.action.is_claim() || decision.action.as_str() == "ask_gate" {
             acted += 1;
             assert!(loaded.contains(&job), "{decision:?} about {row:?}");
@@ -51,9 +54,10 @@ fn random_job(scene: Scene<'_>, dice: &mut fastrand::Rng) -> JobId {
         _ => When::secs_ago(dice.choice([10, 200, 400, 3000, 4000, 20_000, 30_000]).unwrap_or(10)),
     };
     let job = if dice.bool() {
-        let hosts = ["here", "there"].map(|host| process(host, 11));
-        let executor = dice.bool().then(|| &hosts[dice.usize(0..2)]);
-        attached(scene, &hosts[dice.usize(0..2)], executor)
+        let hosts = ["here", "there", "silent", "declared"].map(|host| process(host, 11));
+        let executor = dice.bool().then(|| &hosts[dice.usize(0..hosts.len())]);
+        let bond = if dice.bool() { Bond::NodeBound } else { Bond::Free };
+        launched(scene, &Launcher { monitor: hosts[dice.usize(0..hosts.len())].clone(), bond }, executor)
     } else {
         let status = dice.choice(["queued", "running", "running", "running", "done"]).unwrap_or("running");
         scene.insert(&ForeignJob {
@@ -84,14 +88,26 @@ fn random_job(scene: Scene<'_>, dice: &mut fastrand::Rng) -> JobId {
     job
 }
 
+/// What is known of the nodes: one is silent, one is declared dead.
+fn nodes() -> NodeObservations {
+    let node = |host, state| Node { id: NodeId::of(&process(host, 11)), state, beat: 1, ttl: HOUR };
+    let mut nodes = NodeObservations::default();
+    for hours in 0..reaper_core::node::READS {
+        let rows = vec![node("silent", NodeState::Up), node("declared", NodeState::DeclaredDead)];
+        nodes.read(rows, HOUR.saturating_mul(hours));
+    }
+    nodes
+}
+
 /// The most that this host's reaper can have seen: whatever is its own to probe is dead.
-fn worst(row: &JobSnapshot) -> Observation {
+fn worst(row: &JobSnapshot, here: &NodeId, nodes: &NodeObservations) -> Observation {
     let see = |process: &Option<ProcessIdentity>, bare: bool| match process {
         Some(process) if process.host == "here" => {
             Sighting::new(Liveness::Dead(Certainty::Verified), Finding::NoSuchProcess)
         }
+        Some(process) => nodes.judge(here, process, row.bond, Sighting::NOTHING_RECORDED),
         None if bare => Sighting::new(Liveness::Dead(Certainty::Unverified), Finding::NoSuchProcess),
-        Some(_) | None => Sighting::NOTHING_RECORDED,
+        None => Sighting::NOTHING_RECORDED,
     };
     Observation {
         executor: see(&row.executor, row.pid.is_some()),

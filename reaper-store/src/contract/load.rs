@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Settlement,
-    attempts::Written,
+    attempts::{Launcher, Written},
     facts::{Here, Wanted},
     foreign::{ForeignJob, JobColumn, When},
 };
@@ -26,8 +26,12 @@ pub(super) fn with_exit(scene: Scene<'_>, code: i32, finished_at: When) -> JobId
 }
 
 pub(super) fn attached(scene: Scene<'_>, monitor: &ProcessIdentity, executor: Option<&ProcessIdentity>) -> JobId {
+    launched(scene, &Launcher::free(monitor.clone()), executor)
+}
+
+pub(super) fn launched(scene: Scene<'_>, launcher: &Launcher, executor: Option<&ProcessIdentity>) -> JobId {
     let wants = crate::attempts::Wants::Job(scene.enqueue("developer"));
-    let taken = scene.store().take(&wants, monitor).expect("a take works").expect("the job is due");
+    let taken = scene.store().take(&wants, launcher).expect("a take works").expect("the job is due");
     if let Some(executor) = executor {
         let written = scene.store().attach(&taken.job.attempt, executor).expect("the database works");
         assert_eq!(written, Written::Yes);

@@ -49,6 +49,7 @@ pub mod hidden;
 pub mod late;
 pub mod load;
 pub mod mirror;
+pub mod nodes;
 pub mod pages;
 pub mod race;
 pub mod settle;

@@ -37,6 +37,7 @@ fn many(scene: Scene<'_>) -> (Wanted, Vec<JobId>) {
         late_finishes: true,
         suspects: jobs.clone(),
         here: Some(Here { host: "here".into(), bare_pids: true }),
+        lost: Vec::new(),
     };
     (wanted, jobs)
 }

@@ -10,7 +10,7 @@ use reaper_core::{
 use super::{SLACK, Subject};
 use crate::{
     Claim, Outcome, Settlement, Store,
-    attempts::{Enqueued, NewJob, Taken, Wants},
+    attempts::{Enqueued, Launcher, NewJob, Taken, Wants},
     claims::{Actor, EventId},
     facts::{Cursor, Row, Wanted},
     foreign::{Foreign, ForeignJob, JobColumn, RunColumn, When},
@@ -108,7 +108,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn try_take(&self, wants: &Wants) -> Option<Taken> {
-        self.store().take(wants, &process("here", 11)).expect("a take works")
+        self.store().take(wants, &Launcher::free(process("here", 11))).expect("a take works")
     }
 
     pub(super) fn take(&self, job: &JobId) -> Taken {
@@ -260,6 +260,7 @@ pub(super) fn nothing() -> Wanted {
         late_finishes: false,
         suspects: Vec::new(),
         here: None,
+        lost: Vec::new(),
     }
 }
 

@@ -25,7 +25,11 @@ pub fn a_take_begins_an_attempt(subject: &dyn Subject) {
     let queued = scene.job(&job);
     assert_eq!((queued.status, queued.attempts, queued.max_attempts), (Status::Queued, 0, 3));
     let monitor = process("here", 11);
-    let taken = scene.store().take(&Wants::Any, &monitor).expect("a take works").expect("a job is due");
+    let taken = scene
+        .store()
+        .take(&Wants::Any, &crate::attempts::Launcher::free(monitor.clone()))
+        .expect("a take works")
+        .expect("a job is due");
     let row = &taken.job;
     assert_eq!(
         (row.attempt.job.clone(), row.status, row.attempts, row.rescues),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Attempts, StoreError,
-    attempts::{Enqueued, NewJob, NewTask, Recorded, Taken, Wants, Written},
+    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
 };
 
 impl Attempts for MemoryStore {
@@ -52,7 +52,7 @@ impl Attempts for MemoryStore {
         Ok(Enqueued::New(id))
     }
 
-    fn take(&self, wants: &Wants, monitor: &ProcessIdentity) -> Result<Option<Taken>, StoreError> {
+    fn take(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
         let mut tables = self.tables();
         let due = tables.jobs.iter().find(|(id, row)| is_due(&tables, id, row) && is_wanted(wants, id, row));
         let Some((job, row)) = due.map(|(id, row)| (id.clone(), row.clone())) else {
@@ -71,7 +71,8 @@ impl Attempts for MemoryStore {
             RunRow { task: row.task, agent: Some(row.agent), started_at: Stamp::At(now), ..RunRow::default() };
         tables.runs.insert(run.clone(), record);
         tables.update_job(&job, |row| {
-            row.added.monitor = Some(monitor.clone());
+            row.added.monitor = Some(launcher.monitor.clone());
+            row.added.bond = launcher.bond;
             row.added.attach = Attach::Pending;
         })?;
         let taken = tables.jobs.get(&job).and_then(|row| tables.parse(&job, row).ok());

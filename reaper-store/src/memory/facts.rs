@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use reaper_core::{Effect, JobId, Status, Timestamp};
+use reaper_core::{
+    Bond, Effect, JobId, NodeId, Status, Timestamp,
+    node::{LostAttempts, LostNode},
+};
 
 use super::{
     MemoryStore,
@@ -22,10 +25,11 @@ enum Set {
     LateFinishes,
     Suspects,
     Here,
+    Lost,
 }
 
 /// In the order in which they are read; a row of several sets comes with the first of them.
-const SETS: [Set; 5] = [Set::Exits, Set::Started, Set::LateFinishes, Set::Suspects, Set::Here];
+const SETS: [Set; 6] = [Set::Exits, Set::Started, Set::LateFinishes, Set::Suspects, Set::Here, Set::Lost];
 
 impl Set {
     fn holds(self, id: &JobId, row: &JobRow, wanted: &Wanted) -> bool {
@@ -42,6 +46,7 @@ impl Set {
             }
             Self::Suspects => row.is(Status::Running) && wanted.suspects.contains(id),
             Self::Here => row.is(Status::Running) && wanted.here.as_ref().is_some_and(|here| is_here(row, here)),
+            Self::Lost => row.is(Status::Running) && wanted.lost.iter().any(|lost| is_lost(row, lost)),
         }
     }
 
@@ -50,7 +55,7 @@ impl Set {
         let at = match self {
             Self::Exits => row.added.exit.map(|exit| exit.exit().at),
             Self::Started => row.began(),
-            Self::LateFinishes | Self::Suspects | Self::Here => None,
+            Self::LateFinishes | Self::Suspects | Self::Here | Self::Lost => None,
         };
         at.map(|at| at.timestamp_micros())
     }
@@ -61,6 +66,13 @@ fn is_here(row: &JobRow, here: &Here) -> bool {
     let processes = [&row.added.executor, &row.added.monitor];
     let named = processes.into_iter().flatten().any(|process| process.host == here.host);
     named || (here.bare_pids && row.added.executor.is_none() && row.own_pid().is_some())
+}
+
+/// Whether this row is one of those of a lost node that are to be looked at.
+fn is_lost(row: &JobRow, lost: &LostNode) -> bool {
+    let processes = [&row.added.executor, &row.added.monitor];
+    let concerned = lost.attempts == LostAttempts::All || row.added.bond == Bond::NodeBound;
+    concerned && processes.into_iter().flatten().any(|process| NodeId::of(process) == lost.id)
 }
 
 /// The next page of one set: its rows, and where the set stands then.

@@ -63,6 +63,7 @@ impl Tables {
             executor: row.added.executor.clone(),
             monitor: row.added.monitor.clone(),
             attach: row.added.attach,
+            bond: row.added.bond,
             beat: row.added.beat,
             terminating_at: row.added.terminating_at,
         })

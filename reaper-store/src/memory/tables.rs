@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reaper_core::{
-    Breaker, Effect, JobId, Mode, ProcessIdentity, RunId, Status, TaskId, Timestamp,
+    Bond, Breaker, Effect, JobId, Mode, NodeId, ProcessIdentity, RunId, Status, TaskId, Timestamp,
     job::{Attach, Beat, Exit, Key},
 };
 
@@ -11,6 +11,7 @@ use crate::{
     StoreError,
     control::PassNote,
     history::Event,
+    nodes::NodeRow,
     outbox::{EffectState, OutboxRow},
 };
 
@@ -70,6 +71,7 @@ pub(super) struct Added {
     pub(super) executor: Option<ProcessIdentity>,
     pub(super) monitor: Option<ProcessIdentity>,
     pub(super) attach: Attach,
+    pub(super) bond: Bond,
     pub(super) beat: Option<Beat>,
     pub(super) terminating_at: Option<Timestamp>,
     pub(super) rescues: u32,
@@ -104,7 +106,7 @@ impl JobRow {
     pub(super) fn clear_processes(&mut self) {
         let added = &mut self.added;
         (added.executor, added.monitor, added.beat, added.terminating_at) = (None, None, None, None);
-        added.attach = Attach::NotSaid;
+        (added.attach, added.bond) = (Attach::NotSaid, Bond::Free);
     }
 }
 
@@ -150,6 +152,7 @@ pub(super) struct Tables {
     pub(super) mode: Mode,
     pub(super) breaker: Breaker,
     pub(super) pass: Option<PassNote>,
+    pub(super) nodes: BTreeMap<NodeId, NodeRow>,
     /// The rows of which the owner refuses every change.
     pub(super) refused: BTreeSet<JobId>,
     stored: u64,
@@ -167,6 +170,7 @@ impl Tables {
             mode: Mode::default(),
             breaker: Breaker::default(),
             pass: None,
+            nodes: BTreeMap::new(),
             refused: BTreeSet::new(),
             stored: 0,
         }

@@ -70,11 +70,11 @@ fn a_requeued_job_is_due_after_its_wait() {
         effect: None,
     };
     assert_eq!(store.settle(&[claim]).unwrap(), [Outcome::Won]);
-    let monitor = "here/b00t/-/11/77/-".parse().unwrap();
+    let launcher = crate::attempts::Launcher::free("here/b00t/-/11/77/-".parse().unwrap());
     store.advance(Duration::from_secs(9));
-    assert_eq!(store.take(&Wants::Any, &monitor).unwrap(), None);
+    assert_eq!(store.take(&Wants::Any, &launcher).unwrap(), None);
     store.advance(Duration::from_secs(1));
-    assert_eq!(store.take(&Wants::Any, &monitor).unwrap().map(|taken| taken.job.attempt.job), Some(job));
+    assert_eq!(store.take(&Wants::Any, &launcher).unwrap().map(|taken| taken.job.attempt.job), Some(job));
 }
 
 #[test]

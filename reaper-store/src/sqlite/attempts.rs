@@ -1,7 +1,7 @@
 //! The worker's writes.
 
 use diesel::SqliteConnection;
-use reaper_core::{Attempt, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId, job::Key};
+use reaper_core::{Attempt, Bond, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId, job::Key};
 
 use super::{
     SqliteStore,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Attempts, StoreError,
-    attempts::{Enqueued, NewJob, NewTask, Recorded, Taken, Wants, Written},
+    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
     row::RawJob,
 };
 
@@ -59,14 +59,13 @@ impl Attempts for SqliteStore {
         })
     }
 
-    fn take(&self, wants: &Wants, monitor: &ProcessIdentity) -> Result<Option<Taken>, StoreError> {
-        let monitor = monitor.to_string();
+    fn take(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
         // Whoever finds nothing has taken no lock.
         if self.read(|connection| next(connection, wants))?.is_none() {
             return Ok(None);
         }
         self.write(|connection| match next(connection, wants)? {
-            Some(job) => take(connection, &job, &monitor).map(Some),
+            Some(job) => take(connection, &job, launcher).map(Some),
             None => Ok(None),
         })
     }
@@ -144,12 +143,18 @@ fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<JobSn
     }
 }
 
-fn take(connection: &mut SqliteConnection, job: &JobSnapshot, monitor: &str) -> Result<Taken, Fault> {
+fn take(connection: &mut SqliteConnection, job: &JobSnapshot, launcher: &Launcher) -> Result<Taken, Fault> {
     let task = key(job.task.as_ref().map(|task| &task.id.0));
     Statement::new(sql::BEGIN_RUN, [("task", task), ("agent", (&job.agent).into())]).run(connection)?;
     let run = last_id(connection)?;
     let id = &job.attempt.job;
-    let values = [("job", (&id.0).into()), ("run", run.into()), ("monitor", monitor.into())];
+    let (monitor, bound) = (launcher.monitor.to_string(), (launcher.bond == Bond::NodeBound).then_some(1));
+    let values = [
+        ("job", (&id.0).into()),
+        ("run", run.into()),
+        ("monitor", (&monitor).into()),
+        ("node_bound", bound.into()),
+    ];
     Statement::new(sql::TAKE, values).run(connection)?;
     // The trigger has drawn the fence by now; what the statement itself could return would not have it.
     let row = Statement::new(sql::JOB, [("job", (&id.0).into())]).first_row(connection)?;

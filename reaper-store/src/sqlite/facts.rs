@@ -106,6 +106,7 @@ pub(super) fn raw_job(row: &mut RawRow) -> Option<RawJob> {
         executor: row.next(),
         monitor: row.next(),
         attach: row.next(),
+        node_bound: row.next(),
         beat: row.next(),
         beat_at: row.next(),
         terminating_at: row.next(),

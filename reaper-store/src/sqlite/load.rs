@@ -1,7 +1,10 @@
 //! The load of a pass: one statement over all sets, read in pages.
 
 use diesel::SqliteConnection;
-use reaper_core::JobId;
+use reaper_core::{
+    JobId,
+    node::{LostAttempts, LostNode},
+};
 
 use super::{
     facts::{clock, json, raw_job, sql_limit},
@@ -31,7 +34,7 @@ macro_rules! part {
 }
 
 /// In the order in which the statement numbers them.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 11] = [
     part!("timeless_exits", |_| true),
     part!(by_key "exits"),
     part!("timeless_starts", |_| true),
@@ -41,6 +44,8 @@ const PARTS: [Part; 9] = [
     part!("executors", |wanted| wanted.here.is_some()),
     part!("monitors", |wanted| wanted.here.is_some()),
     part!("bare", |wanted| wanted.here.as_ref().is_some_and(|here| here.bare_pids)),
+    part!("lost_executors", |wanted| !wanted.lost.is_empty()),
+    part!("lost_monitors", |wanted| !wanted.lost.is_empty()),
 ];
 
 /// Where a part begins: after this key and id, and how many rows of it are read.
@@ -71,6 +76,11 @@ impl Part {
     }
 }
 
+/// How the identities of a node's processes begin.
+fn prefix(lost: &LostNode) -> String {
+    format!("{}/", lost.id)
+}
+
 pub(super) fn load(
     connection: &mut SqliteConnection,
     wanted: &Wanted,
@@ -79,12 +89,18 @@ pub(super) fn load(
 ) -> Result<Page, Fault> {
     let limit = sql_limit(limit.max(1));
     let suspects = json(&wanted.suspects.iter().filter_map(JobId::as_int).collect::<Vec<_>>());
+    let lost: Vec<_> =
+        wanted.lost.iter().map(|lost| (&lost.id.host, prefix(lost), lost.attempts == LostAttempts::All)).collect();
+    let lost = json(&lost);
+    let bare = i64::from(wanted.here.as_ref().is_some_and(|here| here.bare_pids));
     let mut statement = Statement::new(
         sql::LOAD,
         [
             ("exits_until", wanted.exits_until.timestamp_millis().into()),
             ("started_until", wanted.started_until.timestamp_millis().into()),
             ("suspects", (&suspects).into()),
+            ("lost", (&lost).into()),
+            ("bare", bare.into()),
             ("host", wanted.here.as_ref().map(|here| here.host.as_str()).into()),
         ],
     );

@@ -14,6 +14,7 @@ mod foreign;
 mod history;
 mod load;
 mod migrate;
+mod nodes;
 mod outbox;
 mod pool;
 mod schema;

@@ -10,7 +10,7 @@ use super::{Options, SqliteStore, sql, statement::Statement};
 use crate::{
     Attempts as _, Claim, Claims as _, Facts as _, History as _, Outbox as _, Outcome, Schema as _, Settlement,
     StoreError,
-    attempts::{Enqueued, NewJob, Wants, Written},
+    attempts::{Enqueued, Launcher, NewJob, Wants, Written},
     claims::{Actor, EventId},
     history::Query,
     outbox::Posted,
@@ -26,7 +26,7 @@ fn store() -> (TempDir, SqliteStore) {
 fn taken(store: &SqliteStore) -> Claim {
     let job = NewJob { agent: "a".into(), repo: "r".into(), task: None, max_attempts: 2, source_key: None };
     assert!(matches!(store.enqueue(&job).unwrap(), Enqueued::New(_)));
-    let taken = store.take(&Wants::Any, &"here/b/1/2/3/4".parse().unwrap()).unwrap().unwrap();
+    let taken = store.take(&Wants::Any, &Launcher::free("here/b/1/2/3/4".parse().unwrap())).unwrap().unwrap();
     Claim {
         event: EventId::draw(),
         attempt: taken.job.attempt.clone(),

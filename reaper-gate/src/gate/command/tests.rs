@@ -30,6 +30,7 @@ pub(crate) fn job() -> JobSnapshot {
         executor: None,
         monitor: None,
         attach: Attach::NotSaid,
+        bond: reaper_core::Bond::Free,
         beat: None,
         terminating_at: None,
     }

@@ -58,6 +58,11 @@ impl Here {
             table: Table::at(proc),
         }
     }
+
+    /// This boot's id, where it is known.
+    pub(in super::super) fn boot(&self) -> Option<&str> {
+        self.boot.as_deref().ok()
+    }
 }
 
 /// A name for this host that another host does not have: its machine id; without one its node name, unless that is

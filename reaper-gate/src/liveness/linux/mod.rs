@@ -1,5 +1,6 @@
 //! Liveness through pidfds and the process table.
 
+mod executors;
 mod here;
 mod look;
 mod patience;

@@ -60,14 +60,17 @@ impl Table {
     /// Whether the process was started with this `NAME=value` in its environment, as the first of that name. False
     /// where it cannot be read.
     pub(super) fn was_started_with(&self, pid: Pid, name: &str, value: &str) -> bool {
-        if self.ours.is_err() {
-            return false;
-        }
-        let Ok(environment) = read_bounded(&self.entry(pid, "environ"), MAX_ENVIRONMENT) else { return false };
-        environment
-            .split(|byte| *byte == 0)
-            .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-            .is_some_and(|found| found == value.as_bytes())
+        self.variable(pid, name).is_some_and(|found| found == value)
+    }
+
+    /// The value of the first variable of this name in the environment that a process was started with. `None` where
+    /// there is none, it is no UTF-8, or it cannot be read.
+    pub(super) fn variable(&self, pid: Pid, name: &str) -> Option<String> {
+        self.ours.as_ref().ok()?;
+        let environment = read_bounded(&self.entry(pid, "environ"), MAX_ENVIRONMENT).ok()?;
+        let mut entries = environment.split(|byte| *byte == 0);
+        let value = entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+        String::from_utf8(value.to_vec()).ok()
     }
 
     /// The numbers of all processes that it shows.

@@ -33,6 +33,7 @@ ALTER TABLE jobs DROP COLUMN reaper_beat_at;
 ALTER TABLE jobs DROP COLUMN reaper_beat;
 ALTER TABLE jobs DROP COLUMN reaper_monitor;
 ALTER TABLE jobs DROP COLUMN reaper_executor;
+ALTER TABLE jobs DROP COLUMN reaper_node_bound;
 ALTER TABLE jobs DROP COLUMN reaper_attach;
 ALTER TABLE jobs DROP COLUMN reaper_last_error;
 ALTER TABLE jobs DROP COLUMN reaper_available_at;
@@ -43,6 +44,7 @@ ALTER TABLE jobs DROP COLUMN reaper_exit_code;
 ALTER TABLE jobs DROP COLUMN reaper_started_at;
 ALTER TABLE jobs DROP COLUMN reaper_fence;
 
+DROP TABLE IF EXISTS reaper_nodes;
 DROP TABLE IF EXISTS reaper_advances;
 DROP TABLE IF EXISTS reaper_settings;
 DROP TABLE IF EXISTS reaper_outbox;

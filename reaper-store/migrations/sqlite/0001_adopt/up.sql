@@ -49,6 +49,7 @@ ALTER TABLE jobs ADD COLUMN reaper_rescues INTEGER;
 ALTER TABLE jobs ADD COLUMN reaper_available_at INTEGER;
 ALTER TABLE jobs ADD COLUMN reaper_last_error TEXT;
 ALTER TABLE jobs ADD COLUMN reaper_attach TEXT;
+ALTER TABLE jobs ADD COLUMN reaper_node_bound INTEGER;
 ALTER TABLE jobs ADD COLUMN reaper_executor TEXT;
 ALTER TABLE jobs ADD COLUMN reaper_monitor TEXT;
 ALTER TABLE jobs ADD COLUMN reaper_beat INTEGER;
@@ -97,6 +98,18 @@ CREATE INDEX IF NOT EXISTS reaper_outbox_undelivered ON reaper_outbox (seq) WHER
 CREATE TABLE IF NOT EXISTS reaper_settings (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
+);
+
+-- One row a boot of a host. Beats are counters; the instant of the latest is for people.
+CREATE TABLE IF NOT EXISTS reaper_nodes (
+    host TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    state TEXT NOT NULL,
+    beat INTEGER NOT NULL,
+    beat_at INTEGER NOT NULL,
+    ttl_ms INTEGER NOT NULL,
+    reaper TEXT NOT NULL,
+    PRIMARY KEY (host, boot)
 );
 
 CREATE TABLE IF NOT EXISTS reaper_advances (
@@ -187,6 +200,7 @@ BEGIN
             FROM agent_runs r
             WHERE r.id = NEW.run_id AND NEW.run_id IS NOT OLD.run_id AND r.exit_code IS NOT NULL)),
         reaper_attach = CASE WHEN NEW.reaper_attach IS NOT OLD.reaper_attach THEN NEW.reaper_attach END,
+        reaper_node_bound = CASE WHEN NEW.reaper_node_bound IS NOT OLD.reaper_node_bound THEN NEW.reaper_node_bound END,
         reaper_executor = CASE WHEN NEW.reaper_executor IS NOT OLD.reaper_executor THEN NEW.reaper_executor END,
         reaper_monitor = CASE WHEN NEW.reaper_monitor IS NOT OLD.reaper_monitor THEN NEW.reaper_monitor END,
         reaper_beat = NULL,
@@ -200,13 +214,14 @@ END;
 CREATE TRIGGER IF NOT EXISTS reaper_jobs_enter_queued AFTER UPDATE OF status ON jobs
 WHEN NEW.status = 'queued' AND OLD.status IS NOT 'queued'
     AND (NEW.reaper_exit_code IS NOT NULL OR NEW.reaper_exit_at IS NOT NULL OR NEW.reaper_attach IS NOT NULL
-        OR NEW.reaper_executor IS NOT NULL OR NEW.reaper_monitor IS NOT NULL OR NEW.reaper_beat IS NOT NULL
+        OR NEW.reaper_node_bound IS NOT NULL OR NEW.reaper_executor IS NOT NULL OR NEW.reaper_monitor IS NOT NULL OR NEW.reaper_beat IS NOT NULL
         OR NEW.reaper_beat_at IS NOT NULL OR NEW.reaper_terminating_at IS NOT NULL)
 BEGIN
     UPDATE jobs SET
         reaper_exit_code = NULL,
         reaper_exit_at = NULL,
         reaper_attach = NULL,
+        reaper_node_bound = NULL,
         reaper_executor = NULL,
         reaper_monitor = NULL,
         reaper_beat = NULL,

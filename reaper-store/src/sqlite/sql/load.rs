@@ -8,6 +8,38 @@ macro_rules! not_due {
     };
 }
 
+/// That the process is one of a lost node's, and the attempt concerned. Each of `lost` is a host, the beginning of
+/// its node's identities, and whether all attempts are concerned or only those that are bound to it.
+macro_rules! lost {
+    ($process:literal) => {
+        concat!(
+            host!($process),
+            " IN (SELECT json_extract(value, '$[0]') FROM json_each(:lost))
+            AND EXISTS (SELECT 1 FROM json_each(:lost) l
+                WHERE substr(",
+            $process,
+            ", 1, length(json_extract(l.value, '$[1]'))) = json_extract(l.value, '$[1]')
+                    AND (json_extract(l.value, '$[2]') OR coalesce(reaper_node_bound, 0) = 1))"
+        )
+    };
+}
+
+/// That none of the parts before those of the lost nodes has the row.
+macro_rules! not_here {
+    () => {
+        concat!(
+            not_due!(),
+            " AND id NOT IN (SELECT value FROM json_each(:suspects))
+            AND (:host IS NULL OR (",
+            host!("reaper_executor"),
+            " IS NOT :host AND ",
+            host!("reaper_monitor"),
+            " IS NOT :host))
+            AND NOT (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0)"
+        )
+    };
+}
+
 statements! {
     NOW = concat!("SELECT ", now!());
 
@@ -70,6 +102,22 @@ statements! {
     host!("reaper_monitor"),
     " IS NOT :host
         ORDER BY id LIMIT :limit_bare + 0)
+    UNION ALL SELECT * FROM (SELECT 9 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_executor
+        WHERE status = 'running' AND reaper_executor IS NOT NULL AND id > :after_lost_executors AND ",
+    lost!("reaper_executor"),
+    " AND ",
+    not_here!(),
+    "
+        ORDER BY id LIMIT :limit_lost_executors + 0)
+    UNION ALL SELECT * FROM (SELECT 10 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_monitor
+        WHERE status = 'running' AND reaper_monitor IS NOT NULL AND id > :after_lost_monitors AND ",
+    lost!("reaper_monitor"),
+    " AND ",
+    not_here!(),
+    " AND NOT (reaper_executor IS NOT NULL AND ",
+    lost!("reaper_executor"),
+    ")
+        ORDER BY id LIMIT :limit_lost_monitors + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id"
 );
 

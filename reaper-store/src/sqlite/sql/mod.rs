@@ -23,7 +23,7 @@ macro_rules! job_columns {
     () => {
         "j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, \
          j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, \
-         j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, \
+         j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, \
          j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id"
     };
 }
@@ -41,6 +41,7 @@ macro_rules! statements {
 mod books;
 mod claims;
 mod load;
+mod nodes;
 mod outbox;
 mod schema;
 mod worker;
@@ -48,4 +49,4 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::{books::*, claims::*, load::*, outbox::*, schema::*, worker::*};
+pub(super) use self::{books::*, claims::*, load::*, nodes::*, outbox::*, schema::*, worker::*};

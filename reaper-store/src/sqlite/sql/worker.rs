@@ -52,7 +52,8 @@ statements! {
 
     /// The fence is drawn by a trigger, which sees the monitor and `pending` as this statement's own.
     TAKE = "UPDATE jobs SET status = 'running', attempts = min(attempts + 1, 4294967295),
-    run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor
+    run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor,
+    reaper_node_bound = :node_bound
     WHERE id = :job AND status = 'queued'";
 
     ATTACH = concat!("UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid", fenced!());
