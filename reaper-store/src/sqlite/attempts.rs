@@ -5,7 +5,7 @@ use reaper_core::{Attempt, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId, j
 
 use super::{
     SqliteStore,
-    facts::{int, raw_job},
+    facts::int,
     fault::Fault,
     sql,
     statement::{RawRow, Statement, Value},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Attempts, StoreError,
     attempts::{Enqueued, NewJob, NewTask, Recorded, Taken, Wants, Written},
-    row::RawJob,
+    row::{RawJob, raw_job},
 };
 
 /// How many queued rows are looked at together for one that parses.

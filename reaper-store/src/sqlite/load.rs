@@ -4,12 +4,15 @@ use diesel::SqliteConnection;
 use reaper_core::JobId;
 
 use super::{
-    facts::{clock, json, raw_job, sql_limit},
+    facts::{clock, json, sql_limit},
     fault::Fault,
     sql,
     statement::{Statement, Value},
 };
-use crate::facts::{Cursor, Page, Position, Wanted};
+use crate::{
+    facts::{Cursor, Page, Position, Wanted},
+    row::raw_job,
+};
 
 /// A part of the load's statement: the names of its places.
 struct Part {
