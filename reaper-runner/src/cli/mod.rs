@@ -2,6 +2,7 @@
 
 mod beat;
 mod breaker;
+mod database;
 mod enqueue;
 mod exit;
 mod explain;
@@ -27,10 +28,9 @@ use clap::{Args, Parser, Subcommand};
 pub use exit::{Exit, Failure};
 pub use output::{Format, Out, Style};
 
-use crate::{
-    config::{self, Config, Flags},
-    demo,
-};
+use crate::config::{self, Config, Flags};
+#[cfg(feature = "sqlite")]
+use crate::demo;
 
 /// Finds jobs whose row says `running` though nobody works on them, and settles each exactly once.
 #[derive(Debug, Parser)]
@@ -44,8 +44,15 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Global {
-    /// The database: a path, or sqlite:PATH.
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", global = true, hide_env_values = true)]
+    /// The database.
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        global = true,
+        hide_env_values = true,
+        help = "The database: a path, sqlite:PATH, or postgres://USER@HOST/NAME"
+    )]
     database_url: Option<String>,
     /// The configuration file [default: reaper.toml, if it is there].
     #[arg(long, env = "REAPER_CONFIG", value_name = "FILE", global = true)]
@@ -102,6 +109,7 @@ enum Command {
     /// List effects that are not delivered yet; revive or drop one that was given up.
     Outbox(outbox::OutboxArgs),
     /// Watch Reaper work, on a throw-away database with real processes.
+    #[cfg(feature = "sqlite")]
     Demo(demo::DemoArgs),
 }
 
@@ -134,6 +142,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, out: Out) -> Result<(), Failure> {
     let Global { database_url, config, set, .. } = cli.global;
+    #[cfg(feature = "sqlite")]
     if let Command::Demo(args) = &cli.command {
         return demo::demo(args, out);
     }
@@ -156,6 +165,7 @@ fn dispatch(cli: Cli, out: Out) -> Result<(), Failure> {
         Command::Enqueue(args) => enqueue::enqueue(&context, &args),
         Command::Beat(args) => beat::beat(&context, &args),
         Command::Outbox(args) => outbox::outbox(&context, &args),
+        #[cfg(feature = "sqlite")]
         Command::Demo(args) => demo::demo(&args, out),
     }
 }

@@ -45,7 +45,7 @@ fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
         started_until: Timestamp::MIN_UTC,
         late_finishes: false,
         suspects: Vec::new(),
-        here: Some(Here { host: probe.host().to_owned(), bare_pids: context.config.bare_pids }),
+        here: Some(Here { host: probe.host().to_owned(), bare_pids: context.config.trusts_bare_pids() }),
     };
     let mut claims = Vec::new();
     let mut cursor = Some(Cursor::default());

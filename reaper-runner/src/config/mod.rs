@@ -9,6 +9,6 @@ mod tests;
 pub use load::{ConfigError, Flags, load};
 pub use shape::{
     AgentConfig, BackoffConfig, BreakerConfig, Config, ExitConfig, GateConfig, LeaseConfig, NotifyConfig,
-    PipelineConfig, StageConfig, TelegramConfig,
+    PipelineConfig, Pooling, StageConfig, TelegramConfig,
 };
 pub use span::StartTimeout;
