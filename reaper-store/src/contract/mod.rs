@@ -50,6 +50,8 @@ pub mod late;
 pub mod load;
 pub mod mirror;
 pub mod pages;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod race;
 pub mod settle;
 pub mod stage;

@@ -104,6 +104,12 @@ impl PostgresStore {
     }
 }
 
+/// The texts of all migrations.
+#[cfg(feature = "contract")]
+pub(crate) fn scripts() -> Vec<&'static str> {
+    SCRIPTS.iter().map(|script| script.up).collect()
+}
+
 /// How many triggers there are.
 pub(super) fn triggers() -> i64 {
     let triggers = SCRIPTS.iter().flat_map(Script::makes).filter(|made| made.kind == "trigger");

@@ -24,6 +24,9 @@ mod url;
 pub use connection::connect;
 pub use options::{Options, Pooling};
 
+#[cfg(feature = "contract")]
+pub(crate) use migrate::scripts;
+
 use self::{
     fault::Fault,
     pool::{Failed, Phase, Pool},

@@ -108,9 +108,9 @@ statements! {
     /// Every running row has an exit or none, and each half has an index.
     RUNNING = "SELECT
     (SELECT count(*) FROM (SELECT FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NULL ORDER BY reaper_started_at, id LIMIT :limit) AS none)
+        WHERE status = 'running' AND reaper_exit_code IS NULL ORDER BY reaper_started_at, id LIMIT :limit) AS unexited)
     + (SELECT count(*) FROM (SELECT FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NOT NULL ORDER BY reaper_exit_at, id LIMIT :limit) AS some)";
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL ORDER BY reaper_exit_at, id LIMIT :limit) AS exited)";
 
     CENSUS = "SELECT status::text, count(*) FROM jobs GROUP BY status";
 

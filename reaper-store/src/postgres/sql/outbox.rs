@@ -29,7 +29,7 @@ statements! {
 );
 
     /// Whether anything is due: asked without a transaction.
-    ANY_DUE = concat!("SELECT EXISTS (SELECT 1 FROM reaper_outbox WHERE ", due!(), ")");
+    ANY_DUE = concat!("SELECT count(*) FROM (SELECT FROM reaper_outbox WHERE ", due!(), " LIMIT 1) AS due");
 
     /// What is due and nobody else is leasing at this moment. The guard is looked at again once a row is locked.
     DUE = concat!(
