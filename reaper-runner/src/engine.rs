@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use reaper_core::{Action, Alert, Breaker, Effect, Mode, PassKind, Plan, plan::Planned};
+use reaper_core::{Action, Alert, Breaker, Effect, Mode, NodeId, PassKind, Plan, plan::Planned};
 use reaper_store::{Claim, Outcome, StoreError, claims::Actor, control::PassNote, outbox::Which};
 
 use crate::{
@@ -81,14 +81,14 @@ impl Engine {
     /// No decision from missing data: what was observed so far is forgotten.
     fn failed(&self, report: &mut PassReport, error: String) -> After {
         tracing::error!(error, "the pass failed");
-        locked(&self.memory).observations.clear();
+        locked(&self.memory).clear();
         report.error = Some(error);
         After::default()
     }
 
     /// Forgets what was observed: ticks were missed.
     pub(crate) fn missed_ticks(&self) {
-        locked(&self.memory).observations.clear();
+        locked(&self.memory).clear();
     }
 
     /// What a pass would do, as the latest of `ticks` ticks of a reaper that begins now. Writes nothing.
@@ -114,7 +114,7 @@ impl Engine {
             locked(&self.verdicts).begin_tick();
         }
         let seen = look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind)?;
-        let Look { clock, plan, breaker, breaker_before, failures, jump, questions } = seen;
+        let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles } = seen;
         if kind == PassKind::Tick {
             locked(&self.verdicts).end_tick(&questions);
         }
@@ -136,11 +136,29 @@ impl Engine {
             );
         }
         self.keep_breaker(breaker, &breaker_before, report)?;
+        self.tell_of_doubles(&doubles, report.mode)?;
 
         let mut after = After { ask: plan.ask, clock: Some(clock), ..After::default() };
         drop(memory);
         self.settle(plan.claim, report, &mut after)?;
         Ok(after)
+    }
+
+    /// Tells somebody of each other boot of this host that beats: two machines share its name.
+    fn tell_of_doubles(&self, doubles: &[NodeId], mode: Mode) -> Result<(), StoreError> {
+        for double in doubles {
+            tracing::error!(node = %double, "another boot of this very host beats: two machines share its name");
+            if mode == Mode::Enforce {
+                let text = format!(
+                    "two machines call themselves {}: {double} beats beside this one. Nothing of it is settled here. Give \
+                     each its own `host` in reaper.toml, or its own machine id",
+                    double.host
+                );
+                let alert = Alert { kind: "host_shared".into(), job: None, text };
+                self.parts.store.post(&format!("host_shared:{double}"), &Effect::Alert(alert)).map(|_| ())?;
+            }
+        }
+        Ok(())
     }
 
     /// Stores a breaker that changed, and tells somebody of each kind that opened.

@@ -7,11 +7,12 @@ pub mod cli;
 #[cfg(feature = "program")]
 pub mod config;
 mod courier;
-#[cfg(feature = "program")]
+#[cfg(all(feature = "program", feature = "sqlite"))]
 mod demo;
 mod engine;
 mod gates;
 mod look;
+mod node;
 mod parts;
 mod pool;
 mod reaper;

@@ -7,8 +7,8 @@ use std::{
 };
 
 use reaper_core::{
-    Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, Observation, Observations, PassKind, Plan,
-    ProcessIdentity, Rule, Sighting, Status, Timestamp, decide,
+    Bond, Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, NodeId, NodeObservations, Observation,
+    Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status, Timestamp, decide,
     plan::{Planned, Planner},
 };
 use reaper_gate::Probe;
@@ -27,10 +27,38 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) observations: Observations,
+    nodes: NodeObservations,
     jumps: ClockJumps,
     /// The database's clock and the monotonic one at the beginning of the latest pass that loaded anything.
     last_reading: Option<(Timestamp, Duration)>,
     pub(crate) ticks: u64,
+}
+
+impl Memory {
+    /// Forgets what was observed: what breaks a row of observations breaks all of them.
+    pub(crate) fn clear(&mut self) {
+        self.observations.clear();
+        self.nodes.clear();
+    }
+}
+
+/// The nodes, as a reaper on one of them knows them. Without a node of its own, or where they are not followed, nothing
+/// is known of any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Nodes<'n>(Option<(&'n NodeId, &'n NodeObservations)>);
+
+impl<'n> Nodes<'n> {
+    /// What the node `here` has heard of the others.
+    pub(crate) const fn heard(here: &'n NodeId, nodes: &'n NodeObservations) -> Self {
+        Self(Some((here, nodes)))
+    }
+
+    fn judge(self, identity: &ProcessIdentity, bond: Bond, seen: Sighting) -> Sighting {
+        match self.0 {
+            Some((here, nodes)) => nodes.judge(here, identity, bond, seen),
+            None => seen,
+        }
+    }
 }
 
 /// What was seen and decided.
@@ -46,6 +74,8 @@ pub(crate) struct Look {
     pub(crate) jump: Option<chrono::TimeDelta>,
     /// The questions that rows of this pass have for gates, answered or not.
     pub(crate) questions: BTreeSet<Question>,
+    /// Other boots of this very host that beat.
+    pub(crate) doubles: Vec<NodeId>,
 }
 
 /// Looks at everything that a pass of this kind looks at.
@@ -61,14 +91,29 @@ pub(crate) fn look(
     let breaker_before = parts.store.breaker()?;
     let mut breaker = breaker_before.clone();
     let policy = &settings.policy;
+    let here = parts.probe.node().filter(|_| settings.node.is_some());
+    if kind == PassKind::Tick && here.is_some() {
+        let nodes = parts.store.nodes()?.into_iter().map(|row| row.node).collect();
+        memory.nodes.read(nodes, parts.time.monotonic());
+    }
+    let Memory { observations, nodes, .. } = memory;
+    let nodes = here.as_ref().map(|here| (here, &*nodes));
     let wanted = Wanted {
         exits_until: clock.latest_with(policy.shortest_grace()),
         started_until: clock.latest_with(policy.shortest_running()),
         late_finishes: true,
-        suspects: memory.observations.suspects().into_iter().map(|attempt| attempt.job).collect(),
+        suspects: observations.suspects().into_iter().map(|attempt| attempt.job).collect(),
         here: (kind == PassKind::Tick)
             .then(|| Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids }),
+        lost: match nodes {
+            // This host's own attempts are looked at anyway.
+            Some((here, nodes)) if kind == PassKind::Tick => {
+                nodes.lost(here).into_iter().filter(|lost| lost.id.host != here.host).collect()
+            }
+            Some(_) | None => Vec::new(),
+        },
     };
+    let nodes = Nodes(nodes);
 
     let mut planner = Planner::new(kind, settings.budget);
     let (mut failures, mut questions) = (Vec::new(), BTreeSet::new());
@@ -85,7 +130,7 @@ pub(crate) fn look(
             };
             let attempt = job.attempt.clone();
             let considered = catch_unwind(AssertUnwindSafe(|| {
-                consider(job, &clock, settings, parts.probe.as_ref(), &mut memory.observations, verdicts, kind)
+                consider(job, &clock, settings, (parts.probe.as_ref(), nodes), observations, verdicts, kind)
             }));
             match considered {
                 Ok(planned) => {
@@ -95,7 +140,7 @@ pub(crate) fn look(
                     planner.add(planned);
                 }
                 Err(panic) => {
-                    memory.observations.forget(&attempt);
+                    observations.forget(&attempt);
                     failures.push(Failure { job: attempt.job, problem: panic_text(panic.as_ref()) });
                 }
             }
@@ -111,7 +156,8 @@ pub(crate) fn look(
     if jump.is_some() {
         hold_after_jump(&mut plan);
     }
-    Ok(Look { clock, plan, breaker, breaker_before, failures, jump, questions })
+    let doubles = nodes.0.map_or_else(Vec::new, |(here, nodes)| nodes.doubles(here));
+    Ok(Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles })
 }
 
 /// What is seen of one job, and what is decided about it.
@@ -119,12 +165,12 @@ fn consider(
     job: JobSnapshot,
     clock: &Clock,
     settings: &Settings,
-    probe: &dyn Probe,
+    (probe, nodes): (&dyn Probe, Nodes<'_>),
     observations: &mut Observations,
     verdicts: &Verdicts,
     kind: PassKind,
 ) -> Planned {
-    let mut seen = sight(&job, probe);
+    let mut seen = sight(&job, probe, nodes);
     if job.status == Status::Running {
         seen.dead_ticks = observations.see(kind, &job.attempt, seen.executor.liveness);
     }
@@ -133,9 +179,9 @@ fn consider(
     Planned { job, seen, decision }
 }
 
-/// Looks at a job's processes, once.
-pub(crate) fn sight(job: &JobSnapshot, probe: &dyn Probe) -> Observation {
-    let by_identity = |identity: &ProcessIdentity| probe.probe(identity);
+/// Looks at a job's processes, once, and takes into account what is known of their nodes.
+pub(crate) fn sight(job: &JobSnapshot, probe: &dyn Probe, nodes: Nodes<'_>) -> Observation {
+    let by_identity = |identity: &ProcessIdentity| nodes.judge(identity, job.bond, probe.probe(identity));
     let executor = match (&job.executor, job.pid) {
         (Some(identity), _) => by_identity(identity),
         (None, Some(pid)) => probe.probe_pid(pid),
@@ -159,7 +205,7 @@ fn read_clock(
         .and_then(|(last, then)| memory.jumps.note(last, now, monotonic.saturating_sub(then), tolerance));
     memory.last_reading = Some((now, monotonic));
     if jump.is_some() {
-        memory.observations.clear();
+        memory.clear();
     }
     Ok((Clock { now, jumps: memory.jumps.clone() }, jump))
 }

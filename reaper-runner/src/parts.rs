@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reaper_core::{Mode, Policy};
+use reaper_core::{Mode, Policy, node::NodeTiming};
 use reaper_gate::{Advance, Gate, Leases, Notify, Probe, Stop};
 use reaper_store::Store;
 
@@ -42,6 +42,9 @@ pub struct Settings {
     pub budget: usize,
     /// How many rows of each set are read at a time. Default 1000.
     pub page: usize,
+    /// How this reaper's node beats, and that nodes are followed at all. Default: neither. Only the loop of
+    /// [`start`](crate::Reaper::start) beats.
+    pub node: Option<NodeTiming>,
     /// Whether bare pids are believed to be of this host and namespace. Default true.
     pub bare_pids: bool,
     /// How many gates (and stops) run at once. Default 4.
@@ -66,6 +69,7 @@ impl Default for Settings {
             interval: Duration::from_secs(10),
             budget: 1000,
             page: 1000,
+            node: None,
             bare_pids: true,
             workers: 4,
             reclaim_leases: true,

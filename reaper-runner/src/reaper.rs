@@ -16,6 +16,7 @@ use reaper_store::StoreError;
 use crate::{
     Counters, Parts, PassReport, Settings,
     engine::{After, Engine},
+    node::OwnNode,
     report::Failure,
 };
 
@@ -219,6 +220,11 @@ fn run_loop(engine: &Arc<Engine>, wake: &Sender<Wake>, woken: &Receiver<Wake>, p
     let (interval, time) = (engine.settings.interval, Arc::clone(&engine.parts.time));
     let pause = Backoff { base: interval, max: interval.max(LONGEST_PAUSE) };
     let deliveries = Couriers::start(engine);
+    let look_again = wake.clone();
+    let node = OwnNode::start(engine, move || {
+        // The loop may have ended.
+        look_again.send(Wake::Look).ok();
+    });
     engine.reclaim_leases();
     let mut failures = 0_u32;
     let mut next_tick = time.monotonic();
@@ -228,6 +234,9 @@ fn run_loop(engine: &Arc<Engine>, wake: &Sender<Wake>, woken: &Receiver<Wake>, p
         if kind == PassKind::Tick && now.saturating_sub(next_tick) > interval.max(Duration::from_secs(1)) {
             // Ticks that did not run break every row of dead observations.
             engine.missed_ticks();
+        }
+        if let Some(node) = &node {
+            node.come_back();
         }
         let (mut report, after) = engine.pass(kind);
         if let Some(clock) = &after.clock {

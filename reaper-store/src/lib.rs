@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod attempts;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod bisect;
 pub mod claims;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -13,9 +15,13 @@ pub mod history;
 pub mod memory;
 pub mod nodes;
 pub mod outbox;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;
 pub mod schema;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod script;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

@@ -63,6 +63,81 @@ pub(crate) struct RawJob {
     pub(crate) work_item: Raw,
 }
 
+/// A job from its columns; `None` where there is no row.
+pub(crate) fn raw_job(row: &mut RawRow) -> Option<RawJob> {
+    Some(RawJob {
+        id: row.next_int()?,
+        fence: row.next(),
+        status: row.next(),
+        agent: row.next(),
+        repo: row.next(),
+        task: row.next(),
+        attempts: row.next(),
+        max_attempts: row.next(),
+        rescues: row.next(),
+        run: row.next(),
+        pid: row.next(),
+        inherited: row.next(),
+        started_at: row.next(),
+        exit_code: row.next(),
+        exit_at: row.next(),
+        executor: row.next(),
+        monitor: row.next(),
+        attach: row.next(),
+        node_bound: row.next(),
+        beat: row.next(),
+        beat_at: row.next(),
+        terminating_at: row.next(),
+        task_id: row.next(),
+        stage: row.next(),
+        stage_version: row.next(),
+        branch: row.next(),
+        work_item: row.next(),
+    })
+}
+
+/// A row as it is stored, read column by column.
+#[derive(Debug)]
+pub(crate) struct RawRow(std::vec::IntoIter<Raw>);
+
+impl From<Vec<Raw>> for RawRow {
+    fn from(columns: Vec<Raw>) -> Self {
+        Self(columns.into_iter())
+    }
+}
+
+impl RawRow {
+    /// The next column.
+    pub(crate) fn next(&mut self) -> Raw {
+        self.0.next().unwrap_or_default()
+    }
+
+    /// The next column, where it is an integer.
+    pub(crate) fn next_int(&mut self) -> Option<i64> {
+        match self.next() {
+            Raw::Int(n) => Some(n),
+            Raw::Null | Raw::Real(_) | Raw::Text(_) | Raw::Bytes(..) | Raw::Long(_) => None,
+        }
+    }
+
+    /// The next column for people: a text as it is, anything else as what it is.
+    pub(crate) fn next_shown(&mut self) -> Option<String> {
+        match self.next() {
+            Raw::Null => None,
+            Raw::Text(text) => Some(text),
+            other @ (Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_)) => Some(shown(&other)),
+        }
+    }
+
+    /// The next column, where it is a text.
+    pub(crate) fn next_text(&mut self) -> Option<String> {
+        match self.next() {
+            Raw::Text(text) => Some(text),
+            Raw::Null | Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_) => None,
+        }
+    }
+}
+
 /// Bits of [`RawJob::inherited`].
 const INHERITED_PID: i64 = 1;
 const INHERITED_RUN: i64 = 2;
@@ -271,6 +346,12 @@ pub(crate) fn shown(raw: &Raw) -> String {
         Raw::Long(length) => format!("{length} bytes long"),
     }
 }
+
+/// Texts longer than this are not read: memory stays bounded by the number of rows. In bytes.
+pub(crate) const LONGEST: usize = 1 << 18;
+
+/// How many bytes of a value that is no text are kept to be shown.
+pub(crate) const KEPT: usize = 64;
 
 /// How many characters of a bad value are shown.
 const SHOWN: usize = 40;

@@ -13,7 +13,7 @@ use proptest::{collection::vec, prelude::*};
 use reaper_core::{Attempt, JobId, JobSnapshot, ProcessIdentity, RunId, Status, Timestamp};
 use reaper_store::{
     Attempts, Claim, Claims, Facts, Foreign, History, MemoryStore, Outcome, Settlement,
-    attempts::Wants,
+    attempts::{Launcher, Wants},
     claims::{Actor, EventId},
     foreign::{ForeignJob, JobColumn, RunColumn, When},
     history::Query,
@@ -234,7 +234,7 @@ impl World {
                 self.store.update_run(run, &columns).expect(works);
             }
             Step::Take => {
-                if let Some(taken) = self.store.take(&Wants::Any, &process(11)).expect(works) {
+                if let Some(taken) = self.store.take(&Wants::Any, &Launcher::free(process(11))).expect(works) {
                     self.taken.push((taken.job.attempt, taken.run.clone()));
                     self.runs.push(taken.run);
                 }

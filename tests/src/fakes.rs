@@ -16,7 +16,7 @@ use reaper_gate::{
     notify::NotifyError,
 };
 use reaper_runner::{Parts, Settings, SystemTime};
-use reaper_store::{Store, sqlite::SqliteStore};
+use reaper_store::Store;
 
 /// What a bare pid is, pid by pid or in turn.
 pub type PidFn = dyn Fn(u32) -> bool + Send + Sync;
@@ -82,6 +82,10 @@ pub struct NoStop;
 impl Stop for NoStop {
     fn stop(&self, _: &reaper_core::Attempt, _: &ProcessIdentity, _: std::time::Duration) -> Stopped {
         Stopped::NotVerified
+    }
+
+    fn executors(&self) -> Vec<(reaper_core::Attempt, ProcessIdentity)> {
+        Vec::new()
     }
 }
 
@@ -215,16 +219,9 @@ impl Fakes {
 
     /// A reaper's parts.
     #[must_use]
-    pub fn parts(&self, store: &Arc<SqliteStore>) -> Parts {
-        let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(store);
-        self.parts_on(store)
-    }
-
-    /// The same on any store.
-    #[must_use]
-    pub fn parts_on(&self, store: Arc<dyn Store>) -> Parts {
+    pub fn parts(&self, store: &Arc<dyn Store>) -> Parts {
         Parts {
-            store,
+            store: Arc::clone(store),
             probe: Arc::clone(&self.probe),
             stop: Arc::new(NoStop),
             gate: Arc::clone(&self.gate),

@@ -49,17 +49,18 @@ impl RunningJob {
         let Self { agent, repo, task_id, pid, age_s, attempts, max_attempts, exit_code, finished_age_s } = self;
         let task_id = sql(*task_id);
         let run_id = exit_code.map(|code| {
+            let finished_at = database.ago(*finished_age_s);
             database.insert(&format!(
                 "INSERT INTO agent_runs (task_id, agent, finished_at, exit_code)
-                 VALUES ({task_id}, '{agent}', datetime('now', '-{finished_age_s} seconds'), {code})"
+                 VALUES ({task_id}, '{agent}', {finished_at}, {code})"
             ))
         });
         database.insert(&format!(
             "INSERT INTO jobs (agent, repo, task_id, status, attempts, max_attempts, run_id, pid, started_at)
-             VALUES ('{agent}', '{repo}', {task_id}, 'running', {attempts}, {max_attempts}, {}, {},
-                     datetime('now', '-{age_s} seconds'))",
+             VALUES ('{agent}', '{repo}', {task_id}, 'running', {attempts}, {max_attempts}, {}, {}, {})",
             sql(run_id),
             sql(pid.map(i64::from)),
+            database.ago(*age_s),
         ))
     }
 }

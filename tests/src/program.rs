@@ -49,13 +49,26 @@ impl Ended {
 pub struct Program {
     binary: PathBuf,
     dir: PathBuf,
+    url: String,
 }
 
 impl Program {
     /// The program of this file, run in this folder on the database `jobs.db` there.
     #[must_use]
     pub fn new(binary: impl Into<PathBuf>, dir: &Path) -> Self {
-        Self { binary: binary.into(), dir: dir.to_owned() }
+        Self { binary: binary.into(), dir: dir.to_owned(), url: "jobs.db".to_owned() }
+    }
+
+    /// The program of this file, run in a database's folder on that database.
+    #[must_use]
+    pub fn on(binary: impl Into<PathBuf>, database: &Database) -> Self {
+        Self { url: database.url().to_owned(), ..Self::new(binary, database.dir()) }
+    }
+
+    /// The same, on another database.
+    #[must_use]
+    pub fn at(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
     }
 
     /// Its file.
@@ -83,7 +96,7 @@ impl Program {
         for (name, _) in std::env::vars_os().filter(|(name, _)| own(name)) {
             command.env_remove(name);
         }
-        command.args(args).current_dir(&self.dir).env("DATABASE_URL", "jobs.db").env("NO_COLOR", "1");
+        command.args(args).current_dir(&self.dir).env("DATABASE_URL", &self.url).env("NO_COLOR", "1");
         command
     }
 

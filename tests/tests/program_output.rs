@@ -109,6 +109,9 @@ fn printed() -> BTreeMap<String, Value> {
     run("breaker", &["breaker"], 0);
     run("status", &["status"], 0);
     run("breaker release", &["breaker", "release"], 0);
+    db.sql("INSERT INTO reaper_nodes VALUES ('build-7', 'b00t', 'up', 12, 1764000000000, 60000, 'build-7:311')");
+    run("nodes", &["nodes"], 0);
+    run("declare-dead", &["declare-dead", "build-7"], 0);
     run("requeue-running", &["requeue-running", "--all"], 0);
     run("mode", &["mode"], 0);
     run("mode report", &["mode", "report"], 0);

@@ -1,5 +1,7 @@
-//! The seed's cases, by their names: the behaviour that is the floor. Each on the real SQLite store, with jobs made by
-//! plain SQL; where the seed replaces a function there is a fake behind the trait.
+//! The seed's cases, by their names: the behaviour that is the floor. Each on the real store, with jobs made by plain
+//! SQL; where the seed replaces a function there is a fake behind the trait.
+//!
+//! This file is two test crates: by itself it runs on SQLite, as a module of `seed_postgres.rs` on PostgreSQL.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,11 +9,11 @@ use reaper_core::{JobId, Verdict};
 use reaper_gate::lease::LeaseDir;
 use reaper_runner::{Reaper, Settings};
 use reaper_store::{
-    Claims, Facts, Outcome, Settlement,
+    Outcome, Settlement, Store,
     claims::{Actor, EventId},
 };
 use reaper_tests::{
-    database::Database,
+    database::{Database, Kind},
     fakes::{FakeGate, FakeProbe, Fakes, settings},
     jobs::{RunningJob, task},
 };
@@ -20,7 +22,7 @@ use reaper_tests::{
 
 #[test]
 fn tc01_dead_pid_reaped_to_queued() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let job = RunningJob { pid: Some(999_999), attempts: 0, max_attempts: 2, ..RunningJob::default() }.insert(&db);
     let reaper = Reaper::new(Fakes::with_probe(FakeProbe::dead()).parts(&store), settings());
     reaper.run_once();
@@ -35,7 +37,7 @@ fn tc01_dead_pid_reaped_to_queued() {
 
 #[test]
 fn tc02_alive_pid_never_reaped() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let job = RunningJob { pid: Some(4321), age_s: 10, ..RunningJob::default() }.insert(&db);
     let reaper = Reaper::new(Fakes::with_probe(FakeProbe::alive()).parts(&store), settings());
     for _ in 0..5 {
@@ -47,7 +49,7 @@ fn tc02_alive_pid_never_reaped() {
 
 #[test]
 fn tc02_alive_within_max_running_not_reaped() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let job = RunningJob { pid: Some(4321), age_s: 1800, ..RunningJob::default() }.insert(&db);
     let reaper = Reaper::new(Fakes::with_probe(FakeProbe::alive()).parts(&store), max_running(3600));
     reaper.run_once();
@@ -58,7 +60,7 @@ fn tc02_alive_within_max_running_not_reaped() {
 
 #[test]
 fn tc03_requires_consecutive_dead_ticks() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     // Dead, dead, alive (which begins anew), dead, dead, dead: reaped in the sixth tick.
     let probe = FakeProbe::turns([false, false, true, false, false, false]);
     let job = RunningJob { pid: Some(999_998), ..RunningJob::default() }.insert(&db);
@@ -75,7 +77,7 @@ fn tc03_requires_consecutive_dead_ticks() {
 
 #[test]
 fn tc04_backstop_ceiling() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let job = RunningJob { pid: Some(4321), age_s: 500, ..RunningJob::default() }.insert(&db);
     let reaper = Reaper::new(Fakes::with_probe(FakeProbe::alive()).parts(&store), max_running(100));
     reaper.run_once();
@@ -85,7 +87,7 @@ fn tc04_backstop_ceiling() {
 
 #[test]
 fn tc04_backstop_no_pid() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let job = RunningJob { pid: None, age_s: 500, ..RunningJob::default() }.insert(&db);
     let reaper = Reaper::new(Fakes::with_probe(FakeProbe::alive()).parts(&store), max_running(100));
     reaper.run_once();
@@ -96,7 +98,7 @@ fn tc04_backstop_no_pid() {
 
 #[test]
 fn tc05_exit0_gate_green_done() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let task = task(&db, "architecture");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), ..RunningJob::default() }.insert(&db);
     let fakes = Fakes::with_gate(FakeGate::green());
@@ -109,7 +111,7 @@ fn tc05_exit0_gate_green_done() {
 
 #[test]
 fn tc05_exit0_gate_red_requeues() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let task = task(&db, "architecture");
     let job = RunningJob {
         task_id: Some(task),
@@ -128,7 +130,7 @@ fn tc05_exit0_gate_red_requeues() {
 
 #[test]
 fn tc05_exit0_already_advanced_done_no_side_effects() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     // The developer's stage is `architecture`: the monitor had moved the task on before it died.
     let task = task(&db, "development");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), ..RunningJob::default() }.insert(&db);
@@ -140,7 +142,7 @@ fn tc05_exit0_already_advanced_done_no_side_effects() {
 
 #[test]
 fn tc05_nonzero_exit_requeue_then_failed() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let task = task(&db, "development");
     let bad_exit = RunningJob { task_id: Some(task), exit_code: Some(1), ..RunningJob::default() };
     let job = RunningJob { attempts: 1, max_attempts: 2, ..bad_exit }.insert(&db);
@@ -158,7 +160,7 @@ fn tc05_nonzero_exit_requeue_then_failed() {
 
 #[test]
 fn tc05_tier2_within_grace_not_reaped() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let task = task(&db, "architecture");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), finished_age_s: 5, ..RunningJob::default() }
         .insert(&db);
@@ -172,7 +174,7 @@ fn tc05_tier2_within_grace_not_reaped() {
 
 #[test]
 fn tc05_tier2_after_grace_reaped() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let task = task(&db, "architecture");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), finished_age_s: 600, ..RunningJob::default() }
         .insert(&db);
@@ -183,7 +185,7 @@ fn tc05_tier2_after_grace_reaped() {
 
 #[test]
 fn tc05_tier2_lost_claim_no_side_effects() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let task = task(&db, "architecture");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), finished_age_s: 10, ..RunningJob::default() }
         .insert(&db);
@@ -207,7 +209,7 @@ fn tc05_tier2_lost_claim_no_side_effects() {
 
 #[test]
 fn tc06_atomic_no_double_reap() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let job = RunningJob { pid: Some(999_997), attempts: 0, max_attempts: 2, ..RunningJob::default() }.insert(&db);
     assert_eq!(store.requeue_all_running().unwrap(), 1);
     assert_eq!(db.status(job), "queued");
@@ -219,7 +221,7 @@ fn tc06_atomic_no_double_reap() {
 
 #[test]
 fn tc06_reap_running_job_guard_returns_false_when_not_running() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let job = db.insert("INSERT INTO jobs (agent, repo) VALUES ('developer', 'orchestrator')");
     let snapshot = store.job(&JobId::from(job)).unwrap().unwrap().unwrap();
     let mut basis = snapshot.basis();
@@ -243,7 +245,7 @@ fn tc06_reap_running_job_guard_returns_false_when_not_running() {
 
 #[test]
 fn tc07_kill_switch() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let job = RunningJob { pid: Some(999_996), age_s: 99_999, ..RunningJob::default() }.insert(&db);
     let off = Settings { mode: reaper_core::Mode::Off, reclaim_leases: false, ..settings() };
     let reaper = Reaper::new(Fakes::with_probe(FakeProbe::dead()).parts(&store), off);
@@ -258,7 +260,7 @@ fn tc07_kill_switch() {
 
 #[test]
 fn tc08_never_raise_isolates_per_job() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let good = RunningJob { pid: Some(111), ..RunningJob::default() }.insert(&db);
     let bad = RunningJob { pid: Some(222), ..RunningJob::default() }.insert(&db);
     let probe = FakeProbe::by(|pid| {
@@ -275,7 +277,7 @@ fn tc08_never_raise_isolates_per_job() {
 
 #[test]
 fn tc08_reap_once_outer_never_raises() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let job = RunningJob { pid: Some(333), ..RunningJob::default() }.insert(&db);
     let reaper = Reaper::new(Fakes::with_probe(FakeProbe::dead()).parts(&store), dead_ticks(1));
     db.sql("ALTER TABLE jobs RENAME TO jobs_elsewhere");
@@ -296,7 +298,7 @@ fn tc08_reap_once_outer_never_raises() {
 
 #[test]
 fn tc21_reaper_start_stop_smoke() {
-    let (_db, store) = Database::adopted();
+    let Some((_db, store)) = adopted() else { return };
     let quick = Settings { interval: Duration::from_millis(50), ..settings() };
     let reaper = Reaper::new(Fakes::with_probe(FakeProbe::alive()).parts(&store), quick);
     reaper.start().unwrap();
@@ -307,12 +309,16 @@ fn tc21_reaper_start_stop_smoke() {
 
 #[test]
 fn tc21_reclaim_all_stale_leases_callable() {
-    let (db, store) = Database::adopted();
+    let Some((db, store)) = adopted() else { return };
     let mut parts = Fakes::with_probe(FakeProbe::alive()).parts(&store);
     let folder = db.dir().join("leases");
     parts.leases = Some(Arc::new(LeaseDir::new(&folder, Duration::from_secs(3600), Arc::clone(&parts.probe))));
     let reaper = Reaper::new(parts, Settings { reclaim_leases: true, ..settings() });
     assert_eq!(reaper.reclaim_all_stale_leases(), 0);
+}
+
+fn adopted() -> Option<(Database, Arc<dyn Store>)> {
+    Database::adopted_on(Kind::of_crate(env!("CARGO_CRATE_NAME")))
 }
 
 fn dead_ticks(dead_ticks: u32) -> Settings {

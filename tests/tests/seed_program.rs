@@ -1,10 +1,10 @@
-//! The seed's cases once more, through the program itself: a database file written by plain SQL, real dead and living
+//! The seed's cases once more, through the program itself: a database written by plain SQL, real dead and living
 //! processes, a gate command. Those that live from a replaced function (tc03, tc08, tc21's start and stop) are not here.
 
 use std::path::Path;
 
 use reaper_tests::{
-    database::Database,
+    database::{Database, Kind},
     jobs::{RunningJob, task},
     processes::{Sleeper, dead_pid},
     program::{Ended, Program},
@@ -30,12 +30,13 @@ fn pipeline(gate: &str) -> String {
     )
 }
 
-fn adopted(gate: &str) -> (Database, Program) {
-    let database = Database::foreign();
-    let program = Program::new(BINARY, database.dir());
-    program.configure(&pipeline(gate));
+fn adopted(gate: &str) -> Option<(Database, Program)> {
+    let database = Database::foreign_on(Kind::of_crate(env!("CARGO_CRATE_NAME")))?;
+    let program = Program::on(BINARY, &database);
+    // The processes of these cases are this machine's, whatever the database is.
+    program.configure(&format!("bare_pids = true\n{}", pipeline(gate)));
     let _migrated = program.run(&["migrate"]).ok();
-    (database, program)
+    Some((database, program))
 }
 
 const GREEN: &str = "[\"true\"]";
@@ -56,7 +57,7 @@ fn was_asked(dir: &Path) -> bool {
 
 #[test]
 fn program_tc01_dead_pid_reaped_to_queued() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let job = RunningJob { pid: Some(dead_pid()), ..RunningJob::default() }.insert(&db);
     let _first = ticks(&program, "1", &[]);
     assert_eq!(db.status(job), "running");
@@ -67,7 +68,7 @@ fn program_tc01_dead_pid_reaped_to_queued() {
 
 #[test]
 fn program_tc02_alive_pid_never_reaped() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let mut sleeper = Sleeper::start();
     let job = RunningJob { pid: Some(sleeper.pid()), age_s: 10, ..RunningJob::default() }.insert(&db);
     let _done = ticks(&program, "5", &[]);
@@ -77,7 +78,7 @@ fn program_tc02_alive_pid_never_reaped() {
 
 #[test]
 fn program_tc02_alive_within_max_running_not_reaped() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let sleeper = Sleeper::start();
     let job = RunningJob { pid: Some(sleeper.pid()), age_s: 1800, ..RunningJob::default() }.insert(&db);
     let _done = ticks(&program, "2", &["max_running=1h"]);
@@ -86,7 +87,7 @@ fn program_tc02_alive_within_max_running_not_reaped() {
 
 #[test]
 fn program_tc04_backstop_ceiling() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let mut sleeper = Sleeper::start();
     let job = RunningJob { pid: Some(sleeper.pid()), age_s: 500, ..RunningJob::default() }.insert(&db);
     let _done = ticks(&program, "1", &["max_running=100s"]);
@@ -96,7 +97,7 @@ fn program_tc04_backstop_ceiling() {
 
 #[test]
 fn program_tc04_backstop_no_pid() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let job = RunningJob { pid: None, age_s: 500, ..RunningJob::default() }.insert(&db);
     let _done = ticks(&program, "1", &["max_running=100s"]);
     assert_eq!(db.status(job), "queued");
@@ -104,7 +105,7 @@ fn program_tc04_backstop_no_pid() {
 
 #[test]
 fn program_tc05_exit0_gate_green_done() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let task = task(&db, "architecture");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), ..RunningJob::default() }.insert(&db);
     let _done = ticks(&program, "2", &[]);
@@ -116,7 +117,7 @@ fn program_tc05_exit0_gate_green_done() {
 
 #[test]
 fn program_tc05_exit0_gate_red_requeues() {
-    let (db, program) = adopted(RED);
+    let Some((db, program)) = adopted(RED) else { return };
     let task = task(&db, "architecture");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), ..RunningJob::default() }.insert(&db);
     let _done = ticks(&program, "1", &[]);
@@ -126,7 +127,7 @@ fn program_tc05_exit0_gate_red_requeues() {
 
 #[test]
 fn program_tc05_exit0_already_advanced_done_no_side_effects() {
-    let (db, program) = adopted(MUST_NOT_BE_ASKED);
+    let Some((db, program)) = adopted(MUST_NOT_BE_ASKED) else { return };
     let task = task(&db, "development");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), ..RunningJob::default() }.insert(&db);
     let _done = ticks(&program, "1", &[]);
@@ -137,7 +138,7 @@ fn program_tc05_exit0_already_advanced_done_no_side_effects() {
 
 #[test]
 fn program_tc05_nonzero_exit_requeue_then_failed() {
-    let (db, program) = adopted(MUST_NOT_BE_ASKED);
+    let Some((db, program)) = adopted(MUST_NOT_BE_ASKED) else { return };
     let task = task(&db, "development");
     let bad = RunningJob { task_id: Some(task), exit_code: Some(1), max_attempts: 2, ..RunningJob::default() };
     let job = RunningJob { attempts: 1, ..bad }.insert(&db);
@@ -153,7 +154,7 @@ fn program_tc05_nonzero_exit_requeue_then_failed() {
 
 #[test]
 fn program_tc05_tier2_within_grace_not_reaped() {
-    let (db, program) = adopted(MUST_NOT_BE_ASKED);
+    let Some((db, program)) = adopted(MUST_NOT_BE_ASKED) else { return };
     let task = task(&db, "architecture");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), finished_age_s: 5, ..RunningJob::default() }
         .insert(&db);
@@ -164,7 +165,7 @@ fn program_tc05_tier2_within_grace_not_reaped() {
 
 #[test]
 fn program_tc05_tier2_after_grace_reaped() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let task = task(&db, "architecture");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), finished_age_s: 600, ..RunningJob::default() }
         .insert(&db);
@@ -176,7 +177,7 @@ fn program_tc05_tier2_after_grace_reaped() {
 fn program_tc05_tier2_lost_claim_no_side_effects() {
     // The gate is green, and requeues the job itself before it says so.
     let steal = format!("[\"sh\", \"-c\", \"'{BINARY}' requeue-running --all >&2 && exit 0\"]");
-    let (db, program) = adopted(&steal);
+    let Some((db, program)) = adopted(&steal) else { return };
     let task = task(&db, "architecture");
     let job = RunningJob { task_id: Some(task), exit_code: Some(0), finished_age_s: 10, ..RunningJob::default() }
         .insert(&db);
@@ -188,7 +189,7 @@ fn program_tc05_tier2_lost_claim_no_side_effects() {
 
 #[test]
 fn program_tc06_atomic_no_double_reap() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let job = RunningJob { pid: Some(dead_pid()), ..RunningJob::default() }.insert(&db);
     let requeued = program.run(&["requeue-running", "--all", "--output", "json"]).ok();
     assert_eq!(requeued.json()[0]["requeued"], 1);
@@ -199,7 +200,7 @@ fn program_tc06_atomic_no_double_reap() {
 
 #[test]
 fn program_tc06_reap_running_job_guard_returns_false_when_not_running() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let job = db.insert("INSERT INTO jobs (agent, repo) VALUES ('developer', 'orchestrator')");
     let nothing = program.run(&["requeue-running", "--all"]).with_code(3);
     assert!(nothing.stderr.contains("no job is running"), "{}", nothing.stderr);
@@ -208,7 +209,7 @@ fn program_tc06_reap_running_job_guard_returns_false_when_not_running() {
 
 #[test]
 fn program_tc07_kill_switch() {
-    let (db, program) = adopted(GREEN);
+    let Some((db, program)) = adopted(GREEN) else { return };
     let job = RunningJob { pid: Some(dead_pid()), age_s: 99_999, ..RunningJob::default() }.insert(&db);
     let _off = program.run(&["mode", "off"]).ok();
     let _done = ticks(&program, "3", &["leases.reclaim=false"]);
@@ -220,7 +221,7 @@ fn program_tc07_kill_switch() {
 
 #[test]
 fn program_tc21_reclaim_all_stale_leases_callable() {
-    let (_db, program) = adopted(GREEN);
+    let Some((_db, program)) = adopted(GREEN) else { return };
     let nothing = program.run(&["leases", "reclaim", "--set", "leases.dir=leases"]).with_code(3);
     assert!(nothing.stderr.contains("no lease is stale"), "{}", nothing.stderr);
 }

@@ -3,7 +3,7 @@
 //! Dispatch, and one file a step. **Invariant:** no product crate is among the dependencies, so that a chore can
 //! say what is wrong with a product that does not compile.
 //!
-//! Exit codes: 0 all is well, 1 a step failed, 2 the command line was not understood.
+//! Exit codes: 0 all is well, 1 a step failed, 2 the command line was not understood; `pg` has its command's.
 
 mod arrows;
 mod ci;
@@ -15,6 +15,8 @@ mod features;
 mod files;
 mod fmt;
 mod markdown;
+#[cfg(unix)]
+mod pg;
 mod process;
 mod purity;
 mod run;
@@ -45,6 +47,10 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    #[cfg(unix)]
+    if let Some((pg::NAME, matches)) = matches.subcommand() {
+        return pg::run(matches);
+    }
     let workspace = match Workspace::find() {
         Ok(workspace) => workspace,
         Err(failed) => {
@@ -62,14 +68,17 @@ fn main() -> ExitCode {
 
 fn command_line() -> Command {
     let steps = STEPS.iter().map(|step| Command::new(step.name).about(step.about));
-    Command::new("cargo xtask")
+    let line = Command::new("cargo xtask")
         .bin_name("cargo xtask")
         .about("The project's chores. Each step can be run alone; `ci` runs them all.")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand(Command::new("ci").about("All of them in turn, with their times, and a summary"))
-        .subcommands(steps)
+        .subcommands(steps);
+    #[cfg(unix)]
+    let line = line.subcommand(pg::command_line());
+    line
 }
 
 #[cfg(test)]
@@ -86,6 +95,6 @@ mod tests {
         let line = command_line();
         let names: Vec<_> = line.get_subcommands().map(Command::get_name).collect();
         assert_eq!(names.first(), Some(&"ci"));
-        assert_eq!(names.len(), STEPS.len() + 1);
+        assert!(STEPS.iter().all(|step| names.contains(&step.name)), "{names:?}");
     }
 }

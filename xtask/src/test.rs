@@ -1,7 +1,12 @@
 //! `cargo xtask test`: every test of the workspace, and how many there were.
+//!
+//! The tests run beside a PostgreSQL cluster of their own, which `DATABASE_URL` names. Whatever the caller's own
+//! `DATABASE_URL` names is not touched.
 
 use std::{fmt, process::Stdio};
 
+#[cfg(unix)]
+use crate::pg::{self, Cluster, Durability};
 use crate::{
     run::Run,
     step::{Failed, Output, Step},
@@ -9,8 +14,12 @@ use crate::{
 };
 
 /// Runs the tests with nextest or, where it is missing, with cargo.
-pub(crate) const STEP: Step =
-    Step { name: "test", about: "Every test, with nextest where it is installed", output: Output::Shown, run };
+pub(crate) const STEP: Step = Step {
+    name: "test",
+    about: "Every test beside a PostgreSQL cluster of its own, with nextest where it is installed",
+    output: Output::Shown,
+    run,
+};
 
 fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     let mut command = run.workspace.cargo();
@@ -21,6 +30,10 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
         command.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
         command.args(["--lib", "--bins", "--tests", "--examples"]);
     }
+    #[cfg(unix)]
+    let cluster = Cluster::start(Durability::Volatile)?;
+    #[cfg(unix)]
+    pg::name_in(&mut command, &cluster);
     let mut tally = Tally::default();
     let result = run.call(command, &mut |line| tally.read(line));
     if tally.is_empty() {

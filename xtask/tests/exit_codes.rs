@@ -15,7 +15,9 @@ fn xtask(arguments: &[&str]) -> io::Result<Output> {
 fn help_lists_every_step_and_ends_with_0() {
     let output = xtask(&["--help"]).unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for step in ["ci", "fmt", "clippy", "core", "features", "arrows", "tidy", "test", "doctest", "doc", "demo"] {
+    for step in
+        ["ci", "pg", "fmt", "clippy", "core", "features", "arrows", "tidy", "test", "doctest", "doc", "demo"]
+    {
         assert!(help.lines().any(|line| line.trim_start().starts_with(&format!("{step} "))), "{step} in {help}");
     }
     assert_eq!(output.status.code(), Some(0));
@@ -23,7 +25,7 @@ fn help_lists_every_step_and_ends_with_0() {
 
 #[test]
 fn what_is_not_understood_ends_with_2_and_is_explained() {
-    for arguments in [&[][..], &["clipy"], &["fmt", "--fast"], &["ci", "fmt"]] {
+    for arguments in [&[][..], &["clipy"], &["fmt", "--fast"], &["ci", "fmt"], &["pg"], &["pg", "true"]] {
         let output = xtask(arguments).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(String::from_utf8(output.stderr).unwrap().contains("Usage: cargo xtask"), "{arguments:?}");

@@ -4,10 +4,14 @@ use std::fmt::Debug;
 
 use reaper_core::{AdvanceOrder, JobId};
 
+#[cfg(feature = "postgres")]
+mod postgres;
 mod recording;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{Connect as PostgresConnect, PostgresAdvance};
 pub use recording::RecordingAdvance;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Connect, SqliteAdvance};

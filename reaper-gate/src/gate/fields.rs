@@ -2,6 +2,9 @@
 
 use reaper_core::JobSnapshot;
 
+/// The variable that tells a gate's command from an executor: both carry the attempt.
+pub const GATE_VARIABLE: &str = "REAPER_GATE";
+
 /// The variables in which a gate's command finds the job's fields.
 ///
 /// A field that the job does not have is not set at all; an empty one is set and empty. Values are passed on as they

@@ -1,8 +1,10 @@
 //! `reaper explain JOB`: each rule in order, the figures that it compared, why it fired or not, what the liveness
 //! looked at, and when the answer would change.
 
+use std::time::Duration;
+
 use clap::Args;
-use reaper_core::{Action, Clock, JobId, Liveness, explain::explain as why, job::Key};
+use reaper_core::{Action, Clock, JobId, Liveness, NodeObservations, explain::explain as why, job::Key};
 use reaper_gate::Gate;
 
 use super::{
@@ -11,7 +13,7 @@ use super::{
     table::fold,
     world::{self, World},
 };
-use crate::look::sight;
+use crate::look::{Nodes, sight};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -30,7 +32,15 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<(), Failu
     let job = world.job(&JobId(args.job.clone()))?;
     let policy = world.settings(&context.config)?.policy;
     let clock = Clock::at(world.store.now()?);
-    let mut seen = sight(&job, world::probe(&context.config)?.as_ref());
+    let probe = world::probe(&context.config)?;
+    // Silence takes many reads to be told; a person's word takes one.
+    let here = probe.node().filter(|_| context.config.follows_nodes());
+    let mut heard = NodeObservations::default();
+    if here.is_some() {
+        heard.read(world.store.nodes()?.into_iter().map(|row| row.node).collect(), Duration::ZERO);
+    }
+    let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, &heard));
+    let mut seen = sight(&job, probe.as_ref(), nodes);
     if matches!(seen.executor.liveness, Liveness::Dead(_)) {
         seen.dead_ticks = args.ticks;
     }

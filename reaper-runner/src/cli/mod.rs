@@ -2,6 +2,7 @@
 
 mod beat;
 mod breaker;
+mod database;
 mod enqueue;
 mod exit;
 mod explain;
@@ -9,6 +10,7 @@ mod history;
 mod leases;
 mod migrate;
 mod mode;
+mod nodes;
 mod outbox;
 mod output;
 mod passes;
@@ -27,10 +29,9 @@ use clap::{Args, Parser, Subcommand};
 pub use exit::{Exit, Failure};
 pub use output::{Format, Out, Style};
 
-use crate::{
-    config::{self, Config, Flags},
-    demo,
-};
+use crate::config::{self, Config, Flags};
+#[cfg(feature = "sqlite")]
+use crate::demo;
 
 /// Finds jobs whose row says `running` though nobody works on them, and settles each exactly once.
 #[derive(Debug, Parser)]
@@ -44,8 +45,15 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Global {
-    /// The database: a path, or sqlite:PATH.
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", global = true, hide_env_values = true)]
+    /// The database.
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        global = true,
+        hide_env_values = true,
+        help = "The database: a path, sqlite:PATH, or postgres://USER@HOST/NAME"
+    )]
     database_url: Option<String>,
     /// The configuration file [default: reaper.toml, if it is there].
     #[arg(long, env = "REAPER_CONFIG", value_name = "FILE", global = true)]
@@ -95,6 +103,10 @@ enum Command {
     Mode(mode::ModeArgs),
     /// Show the breaker, or say that what looks dead is dead.
     Breaker(breaker::BreakerArgs),
+    /// List the hosts whose reapers beat.
+    Nodes,
+    /// Say that a host is gone: what ran there is settled at once, by whichever reaper looks first.
+    DeclareDead(nodes::DeclareDeadArgs),
     /// Add a task and a job.
     Enqueue(enqueue::EnqueueArgs),
     /// Say that an attempt is still at work.
@@ -102,6 +114,7 @@ enum Command {
     /// List effects that are not delivered yet; revive or drop one that was given up.
     Outbox(outbox::OutboxArgs),
     /// Watch Reaper work, on a throw-away database with real processes.
+    #[cfg(feature = "sqlite")]
     Demo(demo::DemoArgs),
 }
 
@@ -134,6 +147,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, out: Out) -> Result<(), Failure> {
     let Global { database_url, config, set, .. } = cli.global;
+    #[cfg(feature = "sqlite")]
     if let Command::Demo(args) = &cli.command {
         return demo::demo(args, out);
     }
@@ -153,9 +167,12 @@ fn dispatch(cli: Cli, out: Out) -> Result<(), Failure> {
         Command::Leases(args) => leases::leases(&context, &args),
         Command::Mode(args) => mode::mode(&context, &args),
         Command::Breaker(args) => breaker::breaker(&context, &args),
+        Command::Nodes => nodes::nodes(&context),
+        Command::DeclareDead(args) => nodes::declare_dead(&context, &args),
         Command::Enqueue(args) => enqueue::enqueue(&context, &args),
         Command::Beat(args) => beat::beat(&context, &args),
         Command::Outbox(args) => outbox::outbox(&context, &args),
+        #[cfg(feature = "sqlite")]
         Command::Demo(args) => demo::demo(&args, out),
     }
 }

@@ -7,7 +7,7 @@ use figment::{
     error::Kind,
     providers::{Env, Format, Serialized, Toml},
 };
-use reaper_core::{pipeline::PipelineError, policy::PolicyError};
+use reaper_core::{node::NodeTiming, pipeline::PipelineError, policy::PolicyError};
 
 use super::Config;
 use crate::Settings;
@@ -123,6 +123,9 @@ fn check(config: &Config) -> Result<Settings, ConfigError> {
     let meaningless = |key, problem: &str| Err(ConfigError::Meaningless { key, problem: problem.to_owned() });
     if config.interval.is_zero() {
         return meaningless("interval", "0 leaves no time between ticks: use at least 1ms");
+    }
+    if let Some(Err(error)) = settings.node.as_ref().map(NodeTiming::validate) {
+        return meaningless("node", &format!("{error}: raise `ttl` or lower `beat`"));
     }
     if config.budget == 0 {
         return meaningless("budget", "0 settles nothing: use 1 or more, or `mode = \"report\"`");

@@ -8,7 +8,7 @@ mod tests;
 
 pub use load::{ConfigError, Flags, load};
 pub use shape::{
-    AgentConfig, BackoffConfig, BreakerConfig, Config, ExitConfig, GateConfig, LeaseConfig, NotifyConfig,
-    PipelineConfig, StageConfig, TelegramConfig,
+    AgentConfig, BackoffConfig, BreakerConfig, Config, ExitConfig, GateConfig, LeaseConfig, NodeConfig,
+    NotifyConfig, PipelineConfig, Pooling, StageConfig, TelegramConfig,
 };
 pub use span::StartTimeout;

@@ -9,6 +9,7 @@ use std::{
 use reaper_core::{
     Backoff, Mode, OnOverrun, Pipeline, Policy,
     breaker::BreakerPolicy,
+    node::NodeTiming,
     pipeline::{Next, PipelineError, Stage},
     policy::{ExitPolicy, Limits},
 };
@@ -21,7 +22,7 @@ use crate::Settings;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The database: `sqlite:PATH`, or a path. Also `DATABASE_URL` and `--database-url`.
+    /// The database: a path, `sqlite:PATH`, or `postgres://USER@HOST/NAME`. Also `DATABASE_URL` and `--database-url`.
     pub database_url: Option<String>,
     /// `off`, `report` or `enforce`. The stricter of this and the stored one wins.
     pub mode: Mode,
@@ -48,8 +49,9 @@ pub struct Config {
     /// How long a gate may stay undecided before somebody is told.
     #[serde(with = "duration")]
     pub gate_patience: Duration,
-    /// Whether bare pids are of this host and PID namespace.
-    pub bare_pids: bool,
+    /// Whether bare pids are of this host and PID namespace. Where it is not said: yes on SQLite, which is a file of one
+    /// machine, and no on PostgreSQL.
+    pub bare_pids: Option<bool>,
     /// The name of this host in process identities, where the machine's own id is not to be used.
     pub host: Option<String>,
     /// How many jobs are acted on in one pass at most.
@@ -58,9 +60,19 @@ pub struct Config {
     pub page: usize,
     /// How many gates run at once.
     pub workers: usize,
-    /// How long a write waits for another program's lock on the database.
+    /// How long a write waits for another program's lock on a SQLite database.
     #[serde(with = "duration")]
     pub busy_timeout: Duration,
+    /// How long a statement waits for another program's lock on a row of a PostgreSQL database.
+    #[serde(with = "duration")]
+    pub lock_timeout: Duration,
+    /// How long a statement may take on a PostgreSQL database.
+    #[serde(with = "duration")]
+    pub statement_timeout: Duration,
+    /// What stands between this program and a PostgreSQL server: `session` or `transaction`.
+    pub pooling: Pooling,
+    /// This host among others.
+    pub node: NodeConfig,
     /// How long a requeued job waits.
     pub backoff: BackoffConfig,
     /// When many deaths at once are not believed.
@@ -77,6 +89,31 @@ pub struct Config {
     pub leases: LeaseConfig,
     /// Who is told.
     pub notify: NotifyConfig,
+}
+
+/// What stands between this program and a PostgreSQL server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Nothing, or a pooler that gives each client a session of its own.
+    #[default]
+    Session,
+    /// A pooler that gives a client another session for each transaction.
+    Transaction,
+}
+
+/// This host among others: what proves to them that its reaper is there.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// Whether `run` beats, and the beats of other hosts are followed. Where it is not said: on PostgreSQL.
+    pub follow: Option<bool>,
+    /// The time between two beats.
+    #[serde(with = "duration")]
+    pub beat: Duration,
+    /// For how long a node's silence is no loss; at least three beats.
+    #[serde(with = "duration")]
+    pub ttl: Duration,
 }
 
 /// How long a requeued job waits.
@@ -224,12 +261,16 @@ impl Default for Config {
             terminate_grace: policy.terminate_grace,
             max_rescues: policy.max_rescues,
             gate_patience: policy.gate_patience,
-            bare_pids: settings.bare_pids,
+            bare_pids: None,
             host: None,
             budget: settings.budget,
             page: settings.page,
             workers: settings.workers,
             busy_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(60),
+            pooling: Pooling::default(),
+            node: NodeConfig::default(),
             backoff: BackoffConfig::default(),
             breaker: BreakerConfig::default(),
             exit: ExitConfig::default(),
@@ -239,6 +280,13 @@ impl Default for Config {
             leases: LeaseConfig::default(),
             notify: NotifyConfig::default(),
         }
+    }
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        let NodeTiming { interval, ttl } = NodeTiming::default();
+        Self { follow: None, beat: interval, ttl }
     }
 }
 
@@ -300,12 +348,32 @@ impl Config {
             interval: self.interval,
             budget: self.budget,
             page: self.page,
-            bare_pids: self.bare_pids,
+            node: self.follows_nodes().then_some(NodeTiming { interval: self.node.beat, ttl: self.node.ttl }),
+            bare_pids: self.trusts_bare_pids(),
             workers: self.workers,
             reclaim_leases: self.leases.reclaim,
             name,
             ..Settings::default()
         })
+    }
+
+    /// Whether the database is a PostgreSQL one, by the scheme of its URL.
+    #[must_use]
+    pub fn is_on_postgres(&self) -> bool {
+        let url = self.database_url.as_deref().unwrap_or_default();
+        url.starts_with("postgres://") || url.starts_with("postgresql://")
+    }
+
+    /// Whether this host beats and the beats of others are followed: a SQLite file is one machine's own.
+    #[must_use]
+    pub fn follows_nodes(&self) -> bool {
+        self.node.follow.unwrap_or_else(|| self.is_on_postgres())
+    }
+
+    /// Whether bare pids are believed to be of this host and PID namespace.
+    #[must_use]
+    pub fn trusts_bare_pids(&self) -> bool {
+        self.bare_pids.unwrap_or_else(|| !self.is_on_postgres())
     }
 }
 

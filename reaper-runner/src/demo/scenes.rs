@@ -3,7 +3,7 @@
 use reaper_core::{Attempt, JobId, Status};
 use reaper_store::{
     Claim, Outcome, Settlement,
-    attempts::{NewJob, NewTask, Taken, Wants},
+    attempts::{Launcher, NewJob, NewTask, Taken, Wants},
     claims::{Actor as By, EventId},
 };
 
@@ -108,7 +108,7 @@ impl Scene {
         let own = ground.probe.identify_self().map_err(|error| failed("cannot identify this process", &error))?;
         let watcher = monitor.as_ref().map_or(&own, |monitor| &monitor.identity);
         let taken = store
-            .take(&Wants::Any, watcher)?
+            .take(&Wants::Any, &Launcher::free(watcher.clone()))?
             .ok_or_else(|| Failure::new(Exit::Failed, "the job that was enqueued could not be taken"))?;
         let executor = match plot.fate {
             Fate::MonitorKilled { code } => Actor::worker(ground, code)?,

@@ -13,7 +13,7 @@ use reaper_core::{Mode, ProcessIdentity, Verdict, breaker::EvidenceKind};
 use reaper_runner::{Reaper, Settings};
 use reaper_store::{
     Attempts, Control, Foreign, History, Outbox,
-    attempts::{NewJob, Wants, Written},
+    attempts::{Launcher, NewJob, Wants, Written},
     foreign::ForeignJob,
     history::Query,
 };
@@ -212,7 +212,7 @@ fn only_the_winner_of_the_terminating_write_stops_the_executor() {
     };
     let new = NewJob { agent: "a".into(), repo: "r".into(), task: None, max_attempts: 2, source_key: None };
     world.store.enqueue(&new).unwrap();
-    let taken = world.store.take(&Wants::Any, &identity(1)).unwrap().unwrap();
+    let taken = world.store.take(&Wants::Any, &Launcher::free(identity(1))).unwrap().unwrap();
     assert_eq!(world.store.attach(&taken.job.attempt, &identity(2)).unwrap(), Written::Yes);
     let one = Reaper::new(world.parts(), settings());
     let two = Reaper::new(world.parts(), settings());

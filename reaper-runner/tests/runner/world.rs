@@ -7,8 +7,8 @@ use std::{
 
 use chrono::{DateTime, TimeDelta};
 use reaper_core::{
-    Alert, Attempt, Certainty, Finding, JobId, JobSnapshot, Liveness, Pipeline, ProcessIdentity, Sighting, TaskId,
-    Timestamp, Verdict,
+    Alert, Attempt, Certainty, Finding, JobId, JobSnapshot, Liveness, NodeId, Pipeline, ProcessIdentity, Sighting,
+    TaskId, Timestamp, Verdict,
     pipeline::{Next, Stage},
 };
 use reaper_gate::{
@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(crate) time: Arc<ToldTime>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) stopped: Arc<Mutex<Vec<Attempt>>>,
+    /// The executors that are found on this host.
+    pub(crate) executors: Vec<(Attempt, ProcessIdentity)>,
     pub(crate) advanced: Arc<Mutex<Vec<TaskId>>>,
     gate: Arc<ByGate>,
     probe: Arc<ByProbe>,
@@ -68,6 +70,7 @@ impl World {
             time: Arc::default(),
             alerts: Arc::default(),
             stopped: Arc::default(),
+            executors: Vec::new(),
             advanced: Arc::default(),
             gate: Arc::new(ByGate(Box::new(|job| panic!("no gate for job {}", job.attempt.job)))),
             probe: Arc::new(ByProbe(Box::new(|_| dead()))),
@@ -100,7 +103,7 @@ impl World {
         Parts {
             store: Arc::<MemoryStore>::clone(&self.store),
             probe: Arc::<ByProbe>::clone(&self.probe),
-            stop: Arc::new(NoteStop(Arc::clone(&self.stopped))),
+            stop: Arc::new(NoteStop { stopped: Arc::clone(&self.stopped), executors: self.executors.clone() }),
             gate: Arc::<ByGate>::clone(&self.gate),
             advance: Arc::new(advance),
             notify: Arc::<Alerts>::clone(&self.alerts),
@@ -125,6 +128,11 @@ impl World {
     pub(crate) fn status(&self, job: &JobId) -> String {
         self.store.job(job).unwrap().unwrap().unwrap().status.to_string()
     }
+}
+
+/// The node that the reaper is on.
+pub(crate) fn here() -> NodeId {
+    NodeId { host: "here".into(), boot: "b00t".into() }
 }
 
 pub(crate) fn settings() -> Settings {
@@ -175,6 +183,10 @@ impl Probe for ByProbe {
         "here"
     }
 
+    fn node(&self) -> Option<NodeId> {
+        Some(here())
+    }
+
     fn probe(&self, identity: &ProcessIdentity) -> Sighting {
         match (self.0)(identity.pid).liveness {
             Liveness::Alive(_) => Sighting::new(Liveness::Alive(Certainty::Verified), Finding::Running),
@@ -191,12 +203,19 @@ impl Probe for ByProbe {
 }
 
 #[derive(Debug)]
-struct NoteStop(Arc<Mutex<Vec<Attempt>>>);
+struct NoteStop {
+    stopped: Arc<Mutex<Vec<Attempt>>>,
+    executors: Vec<(Attempt, ProcessIdentity)>,
+}
 
 impl Stop for NoteStop {
     fn stop(&self, attempt: &Attempt, _: &ProcessIdentity, _: Duration) -> Stopped {
-        self.0.lock().unwrap().push(attempt.clone());
+        self.stopped.lock().unwrap().push(attempt.clone());
         Stopped::Asked
+    }
+
+    fn executors(&self) -> Vec<(Attempt, ProcessIdentity)> {
+        self.executors.clone()
     }
 }
 

@@ -51,6 +51,8 @@ pub mod load;
 pub mod mirror;
 pub mod nodes;
 pub mod pages;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod race;
 pub mod settle;
 pub mod stage;

@@ -5,7 +5,7 @@ use reaper_core::{Attempt, Bond, JobId, JobSnapshot, ProcessIdentity, RunId, Tas
 
 use super::{
     SqliteStore,
-    facts::{int, raw_job},
+    facts::int,
     fault::Fault,
     sql,
     statement::{RawRow, Statement, Value},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Attempts, StoreError,
     attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
-    row::RawJob,
+    row::{RawJob, raw_job},
 };
 
 /// How many queued rows are looked at together for one that parses.

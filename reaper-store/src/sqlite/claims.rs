@@ -14,14 +14,18 @@ use super::{
     sql,
     statement::{Statement, Value},
 };
-use crate::{Claim, Claims, Outcome, Settlement, StoreError, claims::Actor};
+use crate::{
+    Claim, Claims, Outcome, Settlement, StoreError,
+    bisect::{Spoilt, in_halves, won},
+    claims::Actor,
+};
 
 impl Claims for SqliteStore {
     fn settle(&self, claims: &[Claim]) -> Result<Vec<Outcome>, StoreError> {
         if claims.is_empty() {
             return Ok(Vec::new());
         }
-        self.settle_set(claims)
+        in_halves(claims, &mut |set| self.try_set(set))
     }
 
     fn requeue_all_running(&self) -> Result<u64, StoreError> {
@@ -37,39 +41,7 @@ impl Claims for SqliteStore {
     }
 }
 
-/// Why a set was not settled.
-enum Spoilt {
-    /// The database failed, whatever the rows.
-    Whole(StoreError),
-    /// For a reason that one of its rows can have.
-    Row(String),
-}
-
 impl SqliteStore {
-    /// Settles a set. One that a row spoils is halved until only that row is left out.
-    fn settle_set(&self, claims: &[Claim]) -> Result<Vec<Outcome>, StoreError> {
-        let problem = match self.try_set(claims) {
-            Ok(outcomes) => return Ok(outcomes),
-            Err(Spoilt::Whole(error)) => return Err(error),
-            Err(Spoilt::Row(problem)) => problem,
-        };
-        if claims.len() < 2 {
-            return Ok(vec![Outcome::Refused(problem); claims.len()]);
-        }
-        let (left, right) = claims.split_at(claims.len().div_euclid(2));
-        let mut outcomes = self.settle_set(left)?;
-        match self.settle_set(right) {
-            Ok(more) => outcomes.extend(more),
-            // What the first half won is stored, and its effects with it: that must be said, so the failure is
-            // said of the rows that it befell.
-            Err(error) if won(&outcomes) && !matches!(error, StoreError::OutcomeUnknown(_)) => {
-                outcomes.extend(vec![Outcome::Refused(error.to_string()); right.len()]);
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(outcomes)
-    }
-
     fn try_set(&self, claims: &[Claim]) -> Result<Vec<Outcome>, Spoilt> {
         let mut settled = Vec::new();
         let written = self.write_in_phases(|connection| {
@@ -105,10 +77,6 @@ impl SqliteStore {
             Err(second) => Err(StoreError::OutcomeUnknown(format!("{error}; then {second}"))),
         }
     }
-}
-
-fn won(outcomes: &[Outcome]) -> bool {
-    outcomes.contains(&Outcome::Won)
 }
 
 /// Settles each of a set, inside a transaction.

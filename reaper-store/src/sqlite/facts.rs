@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Facts, StoreError,
     facts::{Census, Cursor, Page, Row, StalledTask, Wanted},
-    row::{RawJob, instant},
+    row::{RawJob, instant, raw_job},
 };
 
 impl Facts for SqliteStore {
@@ -83,39 +83,6 @@ pub(super) fn now(connection: &mut SqliteConnection) -> Result<Timestamp, Fault>
 pub(super) fn clock(millis: Option<i64>) -> Result<Timestamp, Fault> {
     let now = millis.and_then(instant);
     Ok(now.ok_or_else(|| StoreError::Corrupt { what: "clock", problem: format!("it says {millis:?} ms") })?)
-}
-
-/// A job from its columns; `None` where there is no row.
-pub(super) fn raw_job(row: &mut RawRow) -> Option<RawJob> {
-    Some(RawJob {
-        id: row.next_int()?,
-        fence: row.next(),
-        status: row.next(),
-        agent: row.next(),
-        repo: row.next(),
-        task: row.next(),
-        attempts: row.next(),
-        max_attempts: row.next(),
-        rescues: row.next(),
-        run: row.next(),
-        pid: row.next(),
-        inherited: row.next(),
-        started_at: row.next(),
-        exit_code: row.next(),
-        exit_at: row.next(),
-        executor: row.next(),
-        monitor: row.next(),
-        attach: row.next(),
-        node_bound: row.next(),
-        beat: row.next(),
-        beat_at: row.next(),
-        terminating_at: row.next(),
-        task_id: row.next(),
-        stage: row.next(),
-        stage_version: row.next(),
-        branch: row.next(),
-        work_item: row.next(),
-    })
 }
 
 /// The count in a row's next column.

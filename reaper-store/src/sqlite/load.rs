@@ -7,12 +7,15 @@ use reaper_core::{
 };
 
 use super::{
-    facts::{clock, json, raw_job, sql_limit},
+    facts::{clock, json, sql_limit},
     fault::Fault,
     sql,
     statement::{Statement, Value},
 };
-use crate::facts::{Cursor, Page, Position, Wanted};
+use crate::{
+    facts::{Cursor, Page, Position, Wanted},
+    row::raw_job,
+};
 
 /// A part of the load's statement: the names of its places.
 struct Part {

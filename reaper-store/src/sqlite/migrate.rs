@@ -16,12 +16,10 @@ use super::{
     SqliteStore,
     connection::{Access, check_format},
     fault::Fault,
-    foreign,
-    script::Script,
-    sql,
+    foreign, script, sql,
     statement::Statement,
 };
-use crate::{Schema, StoreError, schema::Migration};
+use crate::{Schema, StoreError, schema::Migration, script::Script};
 
 macro_rules! script {
     ($version:literal, $name:literal) => {
@@ -42,7 +40,7 @@ pub(super) const LATEST: &str = "0001";
 impl Schema for SqliteStore {
     fn pending(&self) -> Result<Vec<Migration>, StoreError> {
         if self.pool.access() == Access::Create && !self.pool.path().exists() {
-            return Ok(SCRIPTS.iter().map(shown).collect());
+            return Ok(SCRIPTS.iter().map(Script::shown).collect());
         }
         self.pool.read(|session| {
             let connection = session.connection;
@@ -50,7 +48,7 @@ impl Schema for SqliteStore {
             let applied = applied(connection, self.database())?;
             foreign::check(connection)?;
             let pending = without(&whole(connection, &applied)?);
-            Ok(pending.iter().map(shown).collect())
+            Ok(pending.iter().map(Script::shown).collect())
         })
     }
 
@@ -62,7 +60,7 @@ impl Schema for SqliteStore {
             check_format(session.connection)?;
             let applied = applied(session.connection, self.database())?;
             let there = SCRIPTS.iter().rev().filter(|script| applied.contains(&script.version.into()));
-            Ok(there.map(|script| Migration { name: script.name.into(), sql: script.down.into() }).collect())
+            Ok(there.map(|script| script.shown_back()).collect())
         })
     }
 
@@ -77,7 +75,7 @@ impl Schema for SqliteStore {
                 connection.batch_execute(sql::CREATE_MIGRATIONS)?;
                 Harness { connection, applied: whole }.run_pending_migrations(Scripts).map_err(fault)?;
             }
-            Ok(pending.iter().map(shown).collect())
+            Ok(pending.iter().map(Script::shown).collect())
         })
     }
 
@@ -86,7 +84,7 @@ impl Schema for SqliteStore {
             let mut applied = applied(connection, self.database())?;
             // What is there without its bookkeeping goes too.
             for script in &SCRIPTS {
-                if !applied.contains(&script.version.into()) && script.is_present(connection)? {
+                if !applied.contains(&script.version.into()) && script::is_present(script, connection)? {
                     applied.push(script.version.into());
                 }
             }
@@ -98,10 +96,7 @@ impl Schema for SqliteStore {
                 .revert_all_migrations(Scripts)
                 .map_err(fault)?;
             connection.batch_execute(sql::DROP_MIGRATIONS)?;
-            Ok(reverted
-                .into_iter()
-                .map(|script| Migration { name: script.name.into(), sql: script.down.into() })
-                .collect())
+            Ok(reverted.into_iter().map(|script| script.shown_back()).collect())
         })
     }
 }
@@ -122,7 +117,7 @@ impl SqliteStore {
 pub(super) fn absent(connection: &mut SqliteConnection) -> Result<Vec<String>, Fault> {
     let mut absent = Vec::new();
     for script in &SCRIPTS {
-        absent.extend(script.absent(connection)?);
+        absent.extend(script::absent(script, connection)?);
     }
     Ok(absent)
 }
@@ -145,7 +140,7 @@ fn applied(connection: &mut SqliteConnection, database: &str) -> Result<Vec<Stri
 fn whole(connection: &mut SqliteConnection, applied: &[String]) -> Result<Vec<String>, Fault> {
     let mut whole = Vec::new();
     for script in SCRIPTS.iter().filter(|script| applied.contains(&script.version.into())) {
-        if script.absent(connection)?.is_empty() {
+        if script::absent(script, connection)?.is_empty() {
             whole.push(script.version.into());
         }
     }
@@ -154,10 +149,6 @@ fn whole(connection: &mut SqliteConnection, applied: &[String]) -> Result<Vec<St
 
 fn without(whole: &[String]) -> Vec<Script> {
     SCRIPTS.into_iter().filter(|script| !whole.contains(&script.version.into())).collect()
-}
-
-fn shown(script: &Script) -> Migration {
-    Migration { name: script.name.into(), sql: script.up.into() }
 }
 
 /// The migrations as diesel takes them.

@@ -14,7 +14,8 @@ use diesel::{
 
 use reaper_core::job::Key;
 
-use crate::row::{Raw, shown};
+pub(super) use crate::row::RawRow;
+use crate::row::{KEPT, LONGEST, Raw};
 
 /// A value that is bound.
 #[derive(Clone, Debug)]
@@ -132,49 +133,13 @@ impl Query for Statement<'_> {
 
 impl RunQueryDsl<SqliteConnection> for &Statement<'_> {}
 
-/// A row as it is stored.
-#[derive(Debug)]
-pub(super) struct RawRow(std::vec::IntoIter<Raw>);
-
-impl RawRow {
-    /// The next column.
-    pub(super) fn next(&mut self) -> Raw {
-        self.0.next().unwrap_or_default()
-    }
-
-    /// The next column, where it is an integer.
-    pub(super) fn next_int(&mut self) -> Option<i64> {
-        match self.next() {
-            Raw::Int(n) => Some(n),
-            Raw::Null | Raw::Real(_) | Raw::Text(_) | Raw::Bytes(..) | Raw::Long(_) => None,
-        }
-    }
-
-    /// The next column for people: a text as it is, anything else as what it is.
-    pub(super) fn next_shown(&mut self) -> Option<String> {
-        match self.next() {
-            Raw::Null => None,
-            Raw::Text(text) => Some(text),
-            other @ (Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_)) => Some(shown(&other)),
-        }
-    }
-
-    /// The next column, where it is a text.
-    pub(super) fn next_text(&mut self) -> Option<String> {
-        match self.next() {
-            Raw::Text(text) => Some(text),
-            Raw::Null | Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_) => None,
-        }
-    }
-}
-
 impl QueryableByName<Sqlite> for RawRow {
     fn build<'a>(row: &impl NamedRow<'a, Sqlite>) -> deserialize::Result<Self> {
         let columns = (0..row.field_count()).map(|at| {
             let field = Row::get(row, at);
             field.and_then(|field| field.value().map(raw)).unwrap_or_default()
         });
-        Ok(Self(columns.collect::<Vec<_>>().into_iter()))
+        Ok(Self::from(columns.collect::<Vec<_>>()))
     }
 }
 
@@ -202,9 +167,3 @@ fn raw(mut value: <Sqlite as diesel::backend::Backend>::RawValue<'_>) -> Raw {
 fn bytes(blob: &[u8]) -> Raw {
     Raw::Bytes(blob.iter().copied().take(KEPT).collect(), blob.len())
 }
-
-/// Texts longer than this are not read: memory stays bounded by the number of rows. In bytes.
-const LONGEST: usize = 1 << 18;
-
-/// How many bytes of a value that is no text are kept to be shown.
-const KEPT: usize = 64;

@@ -3,7 +3,7 @@
 use reaper_core::{Status, job::Attach};
 use reaper_store::{
     Attempts as _, Facts as _, Schema as _, StoreError,
-    attempts::{Recorded, Wants},
+    attempts::{Launcher, Recorded, Wants},
     sqlite::{Journal, Options, SqliteStore},
 };
 
@@ -126,7 +126,7 @@ fn uninstalling_leaves_what_was_there() {
 #[test]
 fn rows_that_were_written_meanwhile_stay() {
     let database = Database::adopted(ROWS);
-    let monitor = "here/b/1/2/3/4".parse().unwrap();
+    let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
     let taken = database.store.take(&Wants::Job(5.into()), &monitor).unwrap().unwrap();
     assert_eq!(database.store.record_exit(&taken.run, 0).unwrap(), Recorded::New);
     let before = database.program.dump_of(OWNERS, NOT_OURS);

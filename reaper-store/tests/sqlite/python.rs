@@ -80,6 +80,7 @@ fn its_program_and_a_store_write_at_once() {
             late_finishes: true,
             suspects: Vec::new(),
             here: None,
+            lost: Vec::new(),
         };
         while !program.is_finished() {
             for row in store.load(&wanted, &Cursor::default(), 100).unwrap().rows {

@@ -39,7 +39,7 @@ pub(super) fn faults(run: &mut Run<'_>, markdown: &[(String, Markdown)]) -> Resu
 }
 
 fn chore_faults(words: &[String]) -> Vec<String> {
-    let known = |word: &str| word == "ci" || STEPS.iter().any(|step| step.name == word);
+    let known = |word: &str| ["ci", "pg"].contains(&word) || STEPS.iter().any(|step| step.name == word);
     match words.first() {
         Some(word) if !word.starts_with(['-', '<']) && !known(word) => {
             vec![format!("`cargo xtask` has no step `{word}`")]

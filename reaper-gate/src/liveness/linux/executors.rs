@@ -4,7 +4,7 @@ use reaper_core::{Attempt, Fence, JobId, ProcessIdentity, job::Key};
 use rustix::process::Pid;
 
 use super::here::Here;
-use crate::{gate::fields::GATE_VARIABLE, liveness::ATTEMPT_VARIABLE};
+use crate::{gate::GATE_VARIABLE, liveness::ATTEMPT_VARIABLE};
 
 impl Here {
     /// Leaders of a session or a group that carry an attempt, see [`crate::liveness::Stop::executors`].

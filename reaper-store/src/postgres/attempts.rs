@@ -1,0 +1,185 @@
+//! The worker's writes.
+
+use diesel::PgConnection;
+use reaper_core::{Attempt, Bond, JobId, ProcessIdentity, RunId, TaskId};
+
+use super::{
+    PostgresStore,
+    facts::int,
+    fault::Fault,
+    sql,
+    statement::{RawRow, Statement, Value, int_key},
+};
+use crate::{
+    Attempts, StoreError,
+    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
+    row::{RawJob, raw_job},
+};
+
+/// How many queued rows are looked at together for one that parses.
+const LOOKED_AT: i64 = 16;
+
+impl Attempts for PostgresStore {
+    fn add_task(&self, task: &NewTask) -> Result<TaskId, StoreError> {
+        let statement = Statement::new(
+            sql::ADD_TASK,
+            [
+                ("work_item", task.work_item.as_deref().into()),
+                ("repo", (&task.repo).into()),
+                ("branch", task.branch.as_deref().into()),
+                ("stage", (&task.stage).into()),
+            ],
+        );
+        self.write(|connection| Ok(TaskId::from(id(&statement, connection)?.unwrap_or_default())))
+    }
+
+    fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError> {
+        let source_key = job.source_key.as_deref();
+        let statement = Statement::new(
+            sql::ENQUEUE,
+            [
+                ("agent", (&job.agent).into()),
+                ("repo", (&job.repo).into()),
+                ("task", job.task.as_ref().and_then(|task| int_key(&task.0)).into()),
+                ("max_attempts", i64::from(job.max_attempts).into()),
+                ("source_key", source_key.into()),
+            ],
+        );
+        self.write(|connection| {
+            if let Some(id) = id(&statement, connection)? {
+                return Ok(Enqueued::New(JobId::from(id)));
+            }
+            let known = Statement::new(sql::JOB_OF_SOURCE_KEY, [("source_key", source_key.into())]);
+            let known = id(&known, connection)?
+                .ok_or_else(|| StoreError::Database("the new job was not stored".into()))?;
+            Ok(Enqueued::Known(JobId::from(known)))
+        })
+    }
+
+    fn take(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
+        // Whoever finds nothing has begun no transaction.
+        let first = self.read(|connection| page(connection, wants, i64::MIN))?;
+        if first.parsed.is_empty() && first.next.is_none() {
+            return Ok(None);
+        }
+        self.write(|connection| match lock_next(connection, wants)? {
+            Some(job) => take(connection, &job, launcher).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    fn attach(&self, attempt: &Attempt, executor: &ProcessIdentity) -> Result<Written, StoreError> {
+        let (pid, executor) = (i64::from(executor.pid), executor.to_string());
+        let statement = fenced(sql::ATTACH, attempt).with([("executor", (&executor).into()), ("pid", pid.into())]);
+        self.write(|connection| written(&statement, connection))
+    }
+
+    fn beat(&self, attempt: &Attempt) -> Result<Written, StoreError> {
+        self.write(|connection| written(&fenced(sql::BEAT, attempt), connection))
+    }
+
+    fn record_exit(&self, run: &RunId, code: i32) -> Result<Recorded, StoreError> {
+        let of = || ("run", int_key(&run.0).into());
+        self.write(|connection| {
+            let recorded = Statement::new(sql::RECORD_EXIT, [of(), ("code", i64::from(code).into())]);
+            if recorded.run(connection)? > 0 {
+                return Ok(Recorded::New);
+            }
+            let exists = int(Statement::new(sql::RUN_EXISTS, [of()]).first_row(connection)?);
+            Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
+        })
+    }
+}
+
+fn fenced<'a>(sql: &'static str, attempt: &'a Attempt) -> Statement<'a> {
+    let values = [("job", int_key(&attempt.job.0).into()), ("fence", int_key(&attempt.fence.0).into())];
+    Statement::new(sql, values)
+}
+
+fn written(statement: &Statement<'_>, connection: &mut PgConnection) -> Result<Written, Fault> {
+    Ok(if statement.run(connection)? > 0 { Written::Yes } else { Written::NotMine })
+}
+
+/// The id that a statement gives, where it gives one.
+fn id(statement: &Statement<'_>, connection: &mut PgConnection) -> Result<Option<i64>, Fault> {
+    Ok(statement.first_row(connection)?.and_then(|mut row| row.next_int()))
+}
+
+/// Some queued jobs, the oldest first.
+struct Queued {
+    /// Those that parse.
+    parsed: Vec<Option<i64>>,
+    /// Where the next page begins, if there may be one.
+    next: Option<i64>,
+}
+
+fn page(connection: &mut PgConnection, wants: &Wants, after: i64) -> Result<Queued, Fault> {
+    let agent = match wants {
+        Wants::Job(job) => {
+            let rows = Statement::new(sql::TAKEABLE_JOB, [("job", int_key(&job.0).into())]).rows(connection)?;
+            return Ok(Queued { parsed: parsed(rows), next: None });
+        }
+        Wants::Any => None,
+        Wants::Agent(agent) => Some(agent.as_str()),
+    };
+    let values = [("after", after.into()), ("agent", agent.into()), ("limit", LOOKED_AT.into())];
+    let rows = Statement::new(sql::TAKEABLE, values).rows(connection)?;
+    let is_last = i64::try_from(rows.len()).is_ok_and(|rows| rows < LOOKED_AT);
+    let raws: Vec<_> = rows.into_iter().filter_map(|mut row| raw_job(&mut row)).collect();
+    let next = raws.last().map(|raw| raw.id).filter(|_| !is_last);
+    let parsed =
+        raws.into_iter().filter_map(|raw| Some(raw.id).filter(|_| raw.parse().is_ok()).map(Some)).collect();
+    Ok(Queued { parsed, next })
+}
+
+fn parsed(rows: Vec<RawRow>) -> Vec<Option<i64>> {
+    let raws = rows.into_iter().filter_map(|mut row| raw_job(&mut row));
+    raws.filter_map(|raw| Some(raw.id).filter(|_| raw.parse().is_ok()).map(Some)).collect()
+}
+
+/// A queued job that is locked.
+struct Locked {
+    id: i64,
+    task: Option<i64>,
+    agent: String,
+}
+
+/// Locks the oldest job that may be taken, parses, and is not being taken by another worker.
+fn lock_next(connection: &mut PgConnection, wants: &Wants) -> Result<Option<Locked>, Fault> {
+    let mut after = Some(i64::MIN);
+    while let Some(from) = after {
+        let page = page(connection, wants, from)?;
+        if !page.parsed.is_empty() {
+            let one = Statement::new(sql::TAKE_ONE, [("jobs", Value::Ints(page.parsed))]).first_row(connection)?;
+            let locked = one.and_then(|mut row| {
+                Some(Locked { id: row.next_int()?, task: row.next_int(), agent: row.next_text()? })
+            });
+            if locked.is_some() {
+                return Ok(locked);
+            }
+        }
+        after = page.next;
+    }
+    Ok(None)
+}
+
+fn take(connection: &mut PgConnection, job: &Locked, launcher: &Launcher) -> Result<Taken, Fault> {
+    let begin = Statement::new(sql::BEGIN_RUN, [("task", job.task.into()), ("agent", (&job.agent).into())]);
+    let run = id(&begin, connection)?.unwrap_or_default();
+    let (monitor, bound) = (launcher.monitor.to_string(), (launcher.bond == Bond::NodeBound).then_some(1));
+    let values = [
+        ("job", job.id.into()),
+        ("run", run.into()),
+        ("monitor", (&monitor).into()),
+        ("node_bound", bound.into()),
+    ];
+    Statement::new(sql::TAKE, values).run(connection)?;
+    let row = Statement::new(sql::JOB, [("job", job.id.into())]).first_row(connection)?;
+    match row.and_then(|mut row| raw_job(&mut row)).map(RawJob::parse) {
+        Some(Ok(job)) => Ok(Taken { run: RunId::from(run), job }),
+        Some(Err(bad)) => {
+            Err(StoreError::Database(format!("the job does not parse once it is taken: {bad}")).into())
+        }
+        None => Err(StoreError::Database(format!("job {} is gone once it is taken", job.id)).into()),
+    }
+}

@@ -1,0 +1,95 @@
+//! What is recorded, read raw and parsed row by row.
+
+use std::collections::BTreeMap;
+
+use diesel::PgConnection;
+use reaper_core::{JobId, TaskId, Timestamp};
+
+use super::{
+    PostgresStore,
+    fault::Fault,
+    load::load,
+    sql,
+    statement::{RawRow, Statement, Value, int_key},
+};
+use crate::{
+    Facts, StoreError,
+    facts::{Census, Cursor, Page, Row, StalledTask, Wanted},
+    row::{RawJob, instant, raw_job},
+};
+
+impl Facts for PostgresStore {
+    fn now(&self) -> Result<Timestamp, StoreError> {
+        self.read(now)
+    }
+
+    fn load(&self, wanted: &Wanted, from: &Cursor, limit: usize) -> Result<Page, StoreError> {
+        self.pool.read(|session| load(session, self.database(), wanted, from, limit))
+    }
+
+    fn job(&self, job: &JobId) -> Result<Option<Row>, StoreError> {
+        self.read(|connection| {
+            let row = Statement::new(sql::JOB, [("job", int_key(&job.0).into())]).first_row(connection)?;
+            Ok(row.and_then(|mut row| raw_job(&mut row)).map(RawJob::parse))
+        })
+    }
+
+    fn running(&self, at_most: u64) -> Result<u64, StoreError> {
+        let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let counted = Statement::new(sql::RUNNING, [("limit", limit.into())]);
+            Ok(int(counted.first_row(connection)?).min(at_most))
+        })
+    }
+
+    fn census(&self) -> Result<Census, StoreError> {
+        self.read(|connection| {
+            let mut jobs = BTreeMap::<_, u64>::new();
+            for mut row in Statement::new(sql::CENSUS, []).rows(connection)? {
+                let status = row.next_shown().unwrap_or_else(|| "NULL".into());
+                let count = jobs.entry(status).or_default();
+                *count = count.saturating_add(int(Some(row)));
+            }
+            let oldest = Statement::new(sql::OLDEST_RUNNING, []).first_row(connection)?;
+            let oldest_running = oldest.and_then(|mut row| {
+                let id = row.next_int()?;
+                Some((JobId::from(id), instant(row.next_int()?)?))
+            });
+            Ok(Census { now: now(connection)?, jobs, oldest_running })
+        })
+    }
+
+    fn stalled(&self, final_stages: &[String], limit: usize) -> Result<Vec<StalledTask>, StoreError> {
+        let stages = Value::texts(final_stages, |stage| Some(stage));
+        let stalled = Statement::new(sql::STALLED, [("final_stages", stages), ("limit", sql_limit(limit).into())]);
+        self.read(|connection| {
+            let tasks = stalled.rows(connection)?.into_iter().filter_map(|mut row| {
+                let task = TaskId::from(row.next_int()?);
+                let (work_item, stage) = (row.next_shown(), row.next_shown().unwrap_or_default());
+                Some(StalledTask { task, work_item, stage })
+            });
+            Ok(tasks.collect())
+        })
+    }
+}
+
+/// The database's clock.
+pub(super) fn now(connection: &mut PgConnection) -> Result<Timestamp, Fault> {
+    let row = Statement::new(sql::NOW, []).first_row(connection)?;
+    clock(row.and_then(|mut row| row.next_int()))
+}
+
+pub(super) fn clock(millis: Option<i64>) -> Result<Timestamp, Fault> {
+    let now = millis.and_then(instant);
+    Ok(now.ok_or_else(|| StoreError::Corrupt { what: "clock", problem: format!("it says {millis:?} ms") })?)
+}
+
+/// The count in a row's next column.
+pub(super) fn int(row: Option<RawRow>) -> u64 {
+    row.and_then(|mut row| row.next_int()).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+}
+
+/// A limit as SQL takes it.
+pub(super) fn sql_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,198 @@
+//! The load of a pass, the one job, and figures about the table.
+
+/// That none of the parts that go by time has the row.
+macro_rules! not_due {
+    () => {
+        "CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until \
+         ELSE j.reaper_exit_at > :exits_until END"
+    };
+}
+
+/// The beginning of a part: its number, the key that it is ordered by, its columns.
+macro_rules! part {
+    ($number:literal, $key:literal) => {
+        concat!(
+            "(SELECT ",
+            $number,
+            " AS part, ",
+            $key,
+            "::bigint AS k, ",
+            job_columns!(),
+            " FROM jobs j\n        WHERE "
+        )
+    };
+}
+
+/// The rows of which a process is one of a lost node's, and the attempt concerned, node by node. Each node is a host, the
+/// beginning of its identities, and 1 where all attempts are concerned and not only those that are bound to it.
+macro_rules! lost_part {
+    ($number:literal, $process:literal, $after:literal, $limit:literal, $more:expr) => {
+        concat!(
+            "(SELECT ",
+            $number,
+            " AS part, NULL::bigint AS k, ",
+            job_columns!(),
+            "
+        FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
+            SELECT j.* FROM jobs j WHERE j.status = 'running' AND ",
+            $process,
+            " IS NOT NULL AND ",
+            host!($process),
+            " = l.host AND j.id > ",
+            $after,
+            "
+            AND starts_with(",
+            $process,
+            ", l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
+            AND ",
+            not_due!(),
+            " AND j.id <> ALL(:suspects)
+            AND (:host IS NULL OR (",
+            host!("j.reaper_executor"),
+            " IS DISTINCT FROM :host AND ",
+            host!("j.reaper_monitor"),
+            " IS DISTINCT FROM :host))
+            AND NOT (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0)",
+            $more,
+            "
+            ORDER BY j.id LIMIT ",
+            $limit,
+            ") j ORDER BY j.id LIMIT ",
+            $limit,
+            ")"
+        )
+    };
+}
+
+statements! {
+    NOW = concat!("SELECT ", now!());
+
+    /// A load. The parts are disjoint, each is driven by an index of its own and holds at most so many rows; one that is
+    /// not wanted, or was read to its end, has a limit of 0. The parts hold the rows whole, and the tasks come by
+    /// `LATERAL`: a join of the parts with a table would let the planner read that table. The order of a part without a
+    /// key begins with the column that is NULL in it, because the index has it so. The first row's clock stands in every
+    /// row, and in the only one where no part has any.
+    LOAD = concat!(
+    "SELECT c.version, c.triggers, c.now, p.*, ",
+    task_columns!(),
+    "
+    FROM (SELECT ",
+    checked!(),
+    ", ",
+    now!(),
+    ") AS c (version, triggers, now) LEFT JOIN (
+    ",
+    part!(0, "NULL"),
+    "j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)",
+    "
+    UNION ALL ",
+    part!(1, "j.reaper_exit_at"),
+    "j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)",
+    "
+    UNION ALL ",
+    part!(2, "NULL"),
+    "j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)",
+    "
+    UNION ALL ",
+    part!(3, "j.reaper_started_at"),
+    "j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)",
+    "
+    UNION ALL ",
+    part!(4, "NULL"),
+    "j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)",
+    "
+    UNION ALL ",
+    part!(5, "NULL"),
+    "j.id = ANY(:suspects) AND j.id > :after_suspects AND j.status = 'running' AND ",
+    not_due!(),
+    "
+        ORDER BY j.id LIMIT :limit_suspects)",
+    "
+    UNION ALL ",
+    part!(6, "NULL"),
+    "j.status = 'running' AND j.reaper_executor IS NOT NULL AND ",
+    host!("j.reaper_executor"),
+    " = :host
+            AND j.id > :after_executors AND ",
+    not_due!(),
+    " AND j.id <> ALL(:suspects)
+        ORDER BY j.id LIMIT :limit_executors)",
+    "
+    UNION ALL ",
+    part!(7, "NULL"),
+    "j.status = 'running' AND j.reaper_monitor IS NOT NULL AND ",
+    host!("j.reaper_monitor"),
+    " = :host
+            AND j.id > :after_monitors AND ",
+    not_due!(),
+    " AND j.id <> ALL(:suspects)
+            AND ",
+    host!("j.reaper_executor"),
+    " IS DISTINCT FROM :host
+        ORDER BY j.id LIMIT :limit_monitors)",
+    "
+    UNION ALL ",
+    part!(8, "NULL"),
+    "j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
+            AND ",
+    not_due!(),
+    " AND j.id <> ALL(:suspects)
+            AND coalesce(j.reaper_inherited, 0) & 1 = 0 AND ",
+    host!("j.reaper_monitor"),
+    " IS DISTINCT FROM :host
+        ORDER BY j.id LIMIT :limit_bare)
+    UNION ALL ",
+    lost_part!(9, "j.reaper_executor", ":after_lost_executors", ":limit_lost_executors", ""),
+    "
+    UNION ALL ",
+    lost_part!(
+        10,
+        "j.reaper_monitor",
+        ":after_lost_monitors",
+        ":limit_lost_monitors",
+        "
+            AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
+                WHERE starts_with(j.reaper_executor, e.prefix) AND (e.whole = 1 OR j.reaper_node_bound = 1))"
+    ),
+    "
+    ) p ON true",
+    task_of!("p")
+);
+
+    JOB = concat!("SELECT ", job_columns!(), ", ", task_columns!(), " FROM jobs j", task_of!("j"), " WHERE j.id = :job");
+
+    /// Every running row has an exit or none, and each half has an index.
+    RUNNING = "SELECT
+    (SELECT count(*) FROM (SELECT FROM jobs
+        WHERE status = 'running' AND reaper_exit_code IS NULL ORDER BY reaper_started_at, id LIMIT :limit) AS unexited)
+    + (SELECT count(*) FROM (SELECT FROM jobs
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL ORDER BY reaper_exit_at, id LIMIT :limit) AS exited)";
+
+    CENSUS = "SELECT status::text, count(*) FROM jobs GROUP BY status";
+
+    OLDEST_RUNNING = "SELECT id, k FROM (
+    (SELECT reaper_started_at AS k, id FROM jobs
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NOT NULL
+        ORDER BY reaper_started_at, id LIMIT 1)
+    UNION ALL (SELECT reaper_started_at AS k, id FROM jobs
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_started_at IS NOT NULL
+        ORDER BY reaper_started_at, id LIMIT 1)
+    ) AS oldest ORDER BY k, id LIMIT 1";
+
+    /// Tasks in no final stage that have neither a live job nor an advance on its way. An effect is a text: one that is
+    /// no JSON hinders nobody.
+    STALLED = "SELECT t.id, t.work_item_id::text, t.stage::text FROM tasks t
+    WHERE t.stage::text <> ALL(:final_stages)
+        AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.status IN ('queued', 'running') AND j.task_id = t.id)
+        AND NOT EXISTS (SELECT 1 FROM reaper_outbox o WHERE o.state = 'pending'
+            AND substring(o.effect FROM '^[{]\"advance\".[{]\"task\".([0-9]{1,18}),')::bigint = t.id)
+    ORDER BY t.id LIMIT :limit";
+}

@@ -1,0 +1,45 @@
+//! The nodes.
+
+statements! {
+    /// One that is declared dead is left alone.
+    BEAT_NODE = concat!(
+    "INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
+    VALUES (:host, :boot, 'up', 1, ",
+    now!(),
+    ", :ttl, :reaper)
+    ON CONFLICT (host, boot) DO UPDATE SET state = 'up', beat = reaper_nodes.beat + 1, beat_at = excluded.beat_at,
+        ttl_ms = excluded.ttl_ms, reaper = excluded.reaper
+    WHERE reaper_nodes.state <> 'declared_dead'"
+);
+
+    RETIRE_NODE = "UPDATE reaper_nodes SET state = 'retired' WHERE host = :host AND boot = :boot AND state = 'up'";
+
+    REVIVE_NODE = "UPDATE reaper_nodes SET state = 'up'
+    WHERE host = :host AND boot = :boot AND state = 'declared_dead'";
+
+    NODE_STATE = "SELECT state FROM reaper_nodes WHERE host = :host AND boot = :boot";
+
+    DECLARE_NODE = concat!(
+    "INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
+    VALUES (:host, :boot, 'declared_dead', 0, ",
+    now!(),
+    ", :ttl, '')
+    ON CONFLICT (host, boot) DO UPDATE SET state = 'declared_dead'"
+);
+
+    /// The boots of a host that are recorded or that a running job's process names.
+    BOOTS = concat!(
+    "SELECT boot FROM reaper_nodes WHERE host = :host
+    UNION SELECT split_part(reaper_executor, '/', 2) FROM jobs
+        WHERE status = 'running' AND reaper_executor IS NOT NULL AND ",
+    host!("reaper_executor"),
+    " = :host
+    UNION SELECT split_part(reaper_monitor, '/', 2) FROM jobs
+        WHERE status = 'running' AND reaper_monitor IS NOT NULL AND ",
+    host!("reaper_monitor"),
+    " = :host
+    ORDER BY 1"
+);
+
+    NODES = "SELECT host, boot, state, beat, beat_at, ttl_ms, reaper FROM reaper_nodes ORDER BY host COLLATE \"C\", boot COLLATE \"C\"";
+}

@@ -1,0 +1,1 @@
+//! The texts as a golden file, and how PostgreSQL goes about them.

@@ -1,0 +1,101 @@
+//! The worker's side.
+
+macro_rules! takeable {
+    () => {
+        concat!(
+            "j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
+        AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= ",
+            now!(),
+            ")"
+        )
+    };
+}
+
+macro_rules! fenced {
+    () => {
+        " WHERE id = :job AND status = 'running' AND reaper_fence = :fence"
+    };
+}
+
+statements! {
+    ADD_TASK = "INSERT INTO tasks (work_item_id, repo, branch, stage)
+    SELECT (jsonb_populate_record(NULL::tasks, jsonb_build_object('work_item_id', :work_item))).work_item_id,
+        :repo, :branch, :stage RETURNING id";
+
+    ENQUEUE = "INSERT INTO jobs
+        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key)
+    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key)
+    ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING RETURNING id";
+
+    JOB_OF_SOURCE_KEY = "SELECT id FROM jobs WHERE reaper_source_key = :source_key";
+
+    /// The next queued jobs that may be taken, after an id; `agent` narrows it where it is not NULL.
+    TAKEABLE = concat!(
+    "SELECT ",
+    job_columns!(),
+    ", ",
+    task_columns!(),
+    " FROM jobs j",
+    task_of!("j"),
+    "
+    WHERE ",
+    takeable!(),
+    " AND j.id > :after AND (:agent IS NULL OR j.agent::text = :agent)
+    ORDER BY j.id LIMIT :limit"
+);
+
+    TAKEABLE_JOB = concat!(
+    "SELECT ",
+    job_columns!(),
+    ", ",
+    task_columns!(),
+    " FROM jobs j",
+    task_of!("j"),
+    " WHERE j.id = :job AND ",
+    takeable!()
+);
+
+    /// The first of these that nobody else is taking at this moment. The guard is looked at again once it is locked.
+    TAKE_ONE = concat!(
+    "SELECT j.id, j.task_id, j.agent::text FROM jobs j WHERE j.id = ANY(:jobs) AND ",
+    takeable!(),
+    " ORDER BY j.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+);
+
+    BEGIN_RUN = concat!(
+    "INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, ",
+    owners_now!("agent_runs", "started_at"),
+    ") RETURNING id"
+);
+
+    /// The fence is drawn by a trigger, which sees the monitor and `pending` as this statement's own. A count that
+    /// stands at the end of `integer`, which the column may be, stays there.
+    TAKE = concat!(
+    "UPDATE jobs AS j SET status = 'running',
+        attempts = least(j.attempts::bigint + 1, greatest(j.attempts::bigint, 2147483647)),
+        run_id = :run, pid = NULL, started_at = ",
+    owners_now!("jobs", "started_at"),
+    ",
+        reaper_attach = 'pending', reaper_monitor = :monitor, reaper_node_bound = :node_bound
+    WHERE j.id = :job AND ",
+    takeable!()
+);
+
+    ATTACH = concat!("UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid", fenced!());
+
+    BEAT = concat!(
+    "UPDATE jobs SET reaper_beat_at = ",
+    now!(),
+    ", reaper_beat = CASE WHEN reaper_beat < 9223372036854775807 THEN reaper_beat + 1
+        ELSE coalesce(reaper_beat, 1) END",
+    fenced!()
+);
+
+    RECORD_EXIT = concat!(
+    "UPDATE agent_runs SET exit_code = :code, finished_at = ",
+    owners_now!("agent_runs", "finished_at"),
+    " WHERE id = :run AND exit_code IS NULL"
+);
+
+    RUN_EXISTS = "SELECT count(*) FROM agent_runs WHERE id = :run";
+}

@@ -1,0 +1,13 @@
+//! The store on PostgreSQL, on databases of its own, beside a program that knows nothing of Reaper.
+#![cfg(all(feature = "postgres", feature = "contract"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
+
+mod contract;
+mod database;
+mod foreign;

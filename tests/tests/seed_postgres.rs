@@ -1,0 +1,4 @@
+//! The seed's cases on PostgreSQL.
+
+#[path = "seed.rs"]
+mod postgres;
