@@ -8,6 +8,8 @@
     reason = "a test fails by a panic"
 )]
 
+mod claims;
 mod contract;
 mod database;
 mod foreign;
+mod triggers;
