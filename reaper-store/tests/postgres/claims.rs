@@ -36,6 +36,7 @@ const RUNNING: &str = "INSERT INTO agent_runs (id) VALUES (7);
 /// Whatever is written between the read and the claim, the claim is lost and changes nothing.
 #[test]
 fn what_is_written_between_read_and_claim_loses_it() {
+    let database = Database::adopted("ALTER TABLE jobs ALTER status DROP NOT NULL");
     for sql in [
         // Requeued and taken again, in every way (ABA).
         "UPDATE jobs SET status = 'queued'; UPDATE jobs SET status = 'running'",
@@ -60,8 +61,7 @@ fn what_is_written_between_read_and_claim_loses_it() {
         "DELETE FROM jobs",
     ] {
         for settlement in [Settlement::Done, REQUEUE, Settlement::Fail, Settlement::Terminate] {
-            let database = Database::adopted("ALTER TABLE jobs ALTER status DROP NOT NULL");
-            database.program.run(RUNNING);
+            database.program.run(&format!("DELETE FROM jobs; DELETE FROM agent_runs; {RUNNING}"));
             let read = database.job(1);
             database.program.run(sql);
             let before = database.program.dump_all();
