@@ -175,8 +175,9 @@ impl RunQueryDsl<PgConnection> for &Statement<'_> {}
 
 impl QueryableByName<Pg> for RawRow {
     fn build<'a>(row: &impl NamedRow<'a, Pg>) -> deserialize::Result<Self> {
-        let columns = (0..row.field_count())
-            .map(|at| Row::get(row, at).and_then(|field| field.value().map(|value| raw(&value))).unwrap_or_default());
+        let columns = (0..row.field_count()).map(|at| {
+            Row::get(row, at).and_then(|field| field.value().map(|value| raw(&value))).unwrap_or_default()
+        });
         Ok(Self::from(columns.collect::<Vec<_>>()))
     }
 }

@@ -123,7 +123,9 @@ fn rows_that_the_owner_refuses_are_left_out() {
                 "CREATE CONSTRAINT TRIGGER owner AFTER UPDATE ON jobs DEFERRABLE INITIALLY DEFERRED
                     FOR EACH ROW WHEN (NEW.id IN (3, 17)) EXECUTE FUNCTION no()"
             }
-            _ => "CREATE TRIGGER owner BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.id IN (3, 17)) EXECUTE FUNCTION no()",
+            _ => {
+                "CREATE TRIGGER owner BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.id IN (3, 17)) EXECUTE FUNCTION no()"
+            }
         };
         let body = if kept { "RAISE EXCEPTION 'the owner''s word'" } else { "RETURN NULL" };
         let database = Database::adopted("");
@@ -234,7 +236,10 @@ fn hostile_texts_stay_texts() {
     );
     let event = events.unwrap().remove(0);
     assert_eq!((event.rule, event.reason, event.evidence), (hostile.into(), hostile.into(), claim.evidence));
-    let bytes = database.program.text("SELECT upper(encode(convert_to(reaper_last_error, 'UTF8'), 'hex')) AS x FROM jobs").unwrap();
+    let bytes = database
+        .program
+        .text("SELECT upper(encode(convert_to(reaper_last_error, 'UTF8'), 'hex')) AS x FROM jobs")
+        .unwrap();
     assert_eq!(bytes, hostile.bytes().map(|byte| format!("{byte:02X}")).collect::<String>());
 }
 

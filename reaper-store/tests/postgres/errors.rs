@@ -5,8 +5,8 @@ use std::time::Duration;
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types::Text};
 use reaper_core::{Alert, Effect, Mode};
 use reaper_store::{
-    Attempts as _, Claims as _, Control as _, Facts as _, History as _, Outbox as _, Outcome, Schema as _, Settlement,
-    StoreError,
+    Attempts as _, Claims as _, Control as _, Facts as _, History as _, Outbox as _, Outcome, Schema as _,
+    Settlement, StoreError,
     attempts::NewTask,
     claims::Actor,
     facts::{Cursor, Wanted},
@@ -232,7 +232,8 @@ fn a_transaction_pooler_finds_no_session_state() {
         store.load(&everything(), &Cursor::default(), 10).unwrap();
     }
     assert_eq!(store.settle(&[claim(&job, Settlement::Fail)]).unwrap(), [Outcome::Won]);
-    let seen = database.program.text("SELECT concat_ws(' ', prepared, locks, lock_timeout, commit) AS x FROM seen");
+    let seen =
+        database.program.text("SELECT concat_ws(' ', prepared, locks, lock_timeout, commit) AS x FROM seen");
     assert_eq!(seen.as_deref(), Some("0 0 5s on"));
 }
 

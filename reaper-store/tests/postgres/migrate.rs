@@ -1,6 +1,8 @@
 //! Migrations: shown, run, failing, of another version, lost and mended.
 
-use reaper_store::{Attempts as _, Claims as _, Control as _, Facts as _, Schema as _, StoreError, postgres::Options};
+use reaper_store::{
+    Attempts as _, Claims as _, Control as _, Facts as _, Schema as _, StoreError, postgres::Options,
+};
 
 use crate::{
     adopt::{ROWS, ours, owners_schema},

@@ -81,7 +81,8 @@ impl Server {
             let query = path.split_once('?').map_or("", |(_, query)| query);
             query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
         };
-        let (name, port) = host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port.to_owned())));
+        let (name, port) =
+            host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port.to_owned())));
         let port = port.or_else(|| parameter("port")).unwrap_or_else(|| "5432".into());
         let name = if name.is_empty() { "127.0.0.1" } else { name };
         Self { address: format!("{name}:{port}"), user: parameter("user") }

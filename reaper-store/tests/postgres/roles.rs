@@ -2,8 +2,8 @@
 
 use reaper_core::{Mode, Status};
 use reaper_store::{
-    Attempts as _, Claims as _, Control as _, Facts as _, History as _, Outbox as _, Outcome, Schema as _, Settlement,
-    StoreError,
+    Attempts as _, Claims as _, Control as _, Facts as _, History as _, Outbox as _, Outcome, Schema as _,
+    Settlement, StoreError,
     attempts::{NewJob, NewTask, Recorded, Wants, Written},
     outbox::Which,
     postgres::{Options, PostgresStore},

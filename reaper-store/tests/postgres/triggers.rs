@@ -41,8 +41,12 @@ fn every_way_into_running_draws_a_fence() {
         assert!(seen.insert(fence), "the fence is new after {sql}");
     };
     enter("INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'running')");
-    enter("DELETE FROM jobs WHERE id = 1; INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'running')");
-    enter("DELETE FROM jobs WHERE id = 1; INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'queued')");
+    enter(
+        "DELETE FROM jobs WHERE id = 1; INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'running')",
+    );
+    enter(
+        "DELETE FROM jobs WHERE id = 1; INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'queued')",
+    );
     enter("UPDATE jobs SET status = 'running' WHERE id = 1");
     enter("UPDATE jobs SET status = 'queued'; UPDATE jobs SET status = 'running', pid = 5");
     enter("UPDATE jobs SET status = 'done'; UPDATE jobs SET status = 'running'");
@@ -96,9 +100,18 @@ fn beginnings_are_read_in_both_forms() {
         ("to_char(now() AT TIME ZONE 'UTC' - interval '100 seconds', 'YYYY-MM-DD HH24:MI:SS')", 100),
         ("to_char(now() AT TIME ZONE 'UTC' - interval '100 seconds', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')", 100),
         ("to_char(now() AT TIME ZONE 'UTC' - interval '100 seconds', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')", 100),
-        ("to_char(now() AT TIME ZONE 'UTC' - interval '100 seconds', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00:00'", 100),
-        ("to_char(now() AT TIME ZONE 'UTC' - interval '100 seconds' + interval '2 hours', 'YYYY-MM-DD\"T\"HH24:MI:SS') || '+02:00'", 100),
-        ("to_char(now() AT TIME ZONE 'UTC' - interval '100 seconds' - interval '90 minutes', 'YYYY-MM-DD HH24:MI:SS') || ' -0130'", 100),
+        (
+            "to_char(now() AT TIME ZONE 'UTC' - interval '100 seconds', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00:00'",
+            100,
+        ),
+        (
+            "to_char(now() AT TIME ZONE 'UTC' - interval '100 seconds' + interval '2 hours', 'YYYY-MM-DD\"T\"HH24:MI:SS') || '+02:00'",
+            100,
+        ),
+        (
+            "to_char(now() AT TIME ZONE 'UTC' - interval '100 seconds' - interval '90 minutes', 'YYYY-MM-DD HH24:MI:SS') || ' -0130'",
+            100,
+        ),
         ("now() + interval '100 seconds'", 0),
         ("NULL", 0),
         ("'now'", 0),
@@ -210,7 +223,9 @@ fn a_run_that_is_inserted_whole_shows_once_it_is_named() {
     assert_eq!(database.job(1).exit, None);
     database.program.run("INSERT INTO agent_runs (id, exit_code) VALUES (10, 1)");
     assert_eq!(database.job(1).exit.map(|exit| exit.code), Some(1));
-    database.program.run("DELETE FROM agent_runs WHERE id = 10; INSERT INTO agent_runs (id, exit_code) VALUES (10, NULL)");
+    database
+        .program
+        .run("DELETE FROM agent_runs WHERE id = 10; INSERT INTO agent_runs (id, exit_code) VALUES (10, NULL)");
     assert_eq!(database.job(1).exit, None, "replaced by a run that has recorded nothing");
 }
 
@@ -232,7 +247,10 @@ fn inherited_values_are_marked_until_they_change() {
         ("UPDATE jobs SET status = 'queued', pid = NULL; UPDATE jobs SET status = 'running', pid = 100", 2),
         ("UPDATE jobs SET status = 'queued'; UPDATE jobs SET pid = 101; UPDATE jobs SET status = 'running'", 3),
         ("UPDATE jobs SET status = 'done'; UPDATE jobs SET status = 'running', pid = 5, run_id = 8", 0),
-        ("DELETE FROM jobs WHERE id = 1; INSERT INTO jobs (id, agent, repo, status, run_id, pid) VALUES (1, 'a', 'r', 'running', 7, 99)", 0),
+        (
+            "DELETE FROM jobs WHERE id = 1; INSERT INTO jobs (id, agent, repo, status, run_id, pid) VALUES (1, 'a', 'r', 'running', 7, 99)",
+            0,
+        ),
     ] {
         program.run(sql);
         assert_eq!(inherited(), Some(expected), "{sql}");
@@ -387,8 +405,8 @@ fn a_time_in_whole_seconds_is_the_end_of_its_second() {
         |id| database.program.number(&format!("SELECT reaper_started_at % 60000 AS x FROM jobs WHERE id = {id}"));
     assert_eq!((ms(1), ms(2)), (Some(5_999), Some(5_250)), "no grace is cut short by a missing fraction");
     // What was written just now has not come to its second's end.
-    database.program.run(
-        "INSERT INTO jobs (id, agent, repo, status, started_at) VALUES (3, 'a', 'r', 'running', now())",
-    );
+    database
+        .program
+        .run("INSERT INTO jobs (id, agent, repo, status, started_at) VALUES (3, 'a', 'r', 'running', now())");
     assert!(age_ms(&database, "reaper_started_at", 3).is_some_and(|age| age >= 0));
 }

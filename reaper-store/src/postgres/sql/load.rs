@@ -11,7 +11,15 @@ macro_rules! not_due {
 /// The beginning of a part: its number, the key that it is ordered by, its columns.
 macro_rules! part {
     ($number:literal, $key:literal) => {
-        concat!("(SELECT ", $number, " AS part, ", $key, "::bigint AS k, ", job_columns!(), " FROM jobs j\n        WHERE ")
+        concat!(
+            "(SELECT ",
+            $number,
+            " AS part, ",
+            $key,
+            "::bigint AS k, ",
+            job_columns!(),
+            " FROM jobs j\n        WHERE "
+        )
     };
 }
 

@@ -28,7 +28,8 @@ mod plans {
     use std::collections::BTreeSet;
 
     use diesel::{
-        PgConnection, QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::Text,
+        PgConnection, QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query,
+        sql_types::Text,
     };
 
     use super::all;
@@ -85,15 +86,43 @@ mod plans {
     /// The type of a place by its name: within `unnest` all are lists.
     fn kind(name: &str, is_unnested: bool) -> &'static str {
         const TEXTS: [&str; 27] = [
-            "host", "agent", "monitor", "executor", "key", "note", "reason", "actor", "work_item", "repo", "branch",
-            "stage", "source_key", "value", "version", "schema", "name", "lock_timeout", "statement_timeout", "idle",
-            "status", "attach", "action", "rule", "from_status", "to_status", "evidence",
+            "host",
+            "agent",
+            "monitor",
+            "executor",
+            "key",
+            "note",
+            "reason",
+            "actor",
+            "work_item",
+            "repo",
+            "branch",
+            "stage",
+            "source_key",
+            "value",
+            "version",
+            "schema",
+            "name",
+            "lock_timeout",
+            "statement_timeout",
+            "idle",
+            "status",
+            "attach",
+            "action",
+            "rule",
+            "from_status",
+            "to_status",
+            "evidence",
         ];
         match name {
             "keys" | "final_stages" => "text[]",
             "jobs" | "ids" | "suspects" => "bigint[]",
             name if TEXTS.contains(&name) || name == "effect" => {
-                if is_unnested { "text[]" } else { "text" }
+                if is_unnested {
+                    "text[]"
+                } else {
+                    "text"
+                }
             }
             _ if is_unnested => "bigint[]",
             _ => "bigint",
@@ -151,7 +180,10 @@ mod plans {
                 }
                 let plan = plan(&mut connection, text);
                 looked_at += 1;
-                assert!(whole(&plan).is_empty() || WHOLE.iter().any(|(known, _)| *known == name), "{name} ({statistics}):\n{plan}");
+                assert!(
+                    whole(&plan).is_empty() || WHOLE.iter().any(|(known, _)| *known == name),
+                    "{name} ({statistics}):\n{plan}"
+                );
                 if IDLE.contains(&name) {
                     idle.insert(name);
                 }
