@@ -117,7 +117,9 @@ mod tests {
         ] {
             assert_eq!(Made::of(line).map(|made| made.to_string()).as_deref(), Some(shown), "{line}");
         }
-        for line in ["ALTER TABLE jobs DROP COLUMN x;", "ALTER TABLE jobs OWNER TO x;", "DROP TABLE x", "    CREATE"] {
+        for line in
+            ["ALTER TABLE jobs DROP COLUMN x;", "ALTER TABLE jobs OWNER TO x;", "DROP TABLE x", "    CREATE"]
+        {
             assert_eq!(Made::of(line), None, "{line}");
         }
         let dropped = Column::of("ALTER TABLE jobs DROP COLUMN IF EXISTS reaper_fence;");

@@ -145,9 +145,9 @@ fn server() -> PgConnection {
 /// The same address with another database.
 fn url_of(server: &str, database: &str) -> String {
     let (place, query) = server.split_once('?').map_or((server, None), |(place, query)| (place, Some(query)));
-    let authority = place.split_once("://").map_or(place.len(), |(scheme, rest)| {
-        scheme.len() + 3 + rest.find('/').unwrap_or(rest.len())
-    });
+    let authority = place
+        .split_once("://")
+        .map_or(place.len(), |(scheme, rest)| scheme.len() + 3 + rest.find('/').unwrap_or(rest.len()));
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     format!("{}/{database}{query}", &place[..authority])
 }

@@ -50,7 +50,8 @@ impl Attempts for PostgresStore {
                 return Ok(Enqueued::New(JobId::from(id)));
             }
             let known = Statement::new(sql::JOB_OF_SOURCE_KEY, [("source_key", source_key.into())]);
-            let known = id(&known, connection)?.ok_or_else(|| StoreError::Database("the new job was not stored".into()))?;
+            let known = id(&known, connection)?
+                .ok_or_else(|| StoreError::Database("the new job was not stored".into()))?;
             Ok(Enqueued::Known(JobId::from(known)))
         })
     }
@@ -127,7 +128,8 @@ fn page(connection: &mut PgConnection, wants: &Wants, after: i64) -> Result<Queu
     let is_last = i64::try_from(rows.len()).is_ok_and(|rows| rows < LOOKED_AT);
     let raws: Vec<_> = rows.into_iter().filter_map(|mut row| raw_job(&mut row)).collect();
     let next = raws.last().map(|raw| raw.id).filter(|_| !is_last);
-    let parsed = raws.into_iter().filter_map(|raw| Some(raw.id).filter(|_| raw.parse().is_ok()).map(Some)).collect();
+    let parsed =
+        raws.into_iter().filter_map(|raw| Some(raw.id).filter(|_| raw.parse().is_ok()).map(Some)).collect();
     Ok(Queued { parsed, next })
 }
 

@@ -127,7 +127,11 @@ fn settle_all(connection: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Out
     note_all(connection, &notes)?;
     let effects = winners.iter().filter_map(|claim| claim.effect.as_ref().map(|effect| (claim, effect)));
     let posts: Vec<_> = effects
-        .map(|(claim, effect)| Post { key: claim_key(&claim.attempt, effect), effect, job: Some(&claim.attempt.job) })
+        .map(|(claim, effect)| Post {
+            key: claim_key(&claim.attempt, effect),
+            effect,
+            job: Some(&claim.attempt.job),
+        })
         .collect();
     if !posts.is_empty() {
         // One that an earlier claim of its attempt has stored stays as it is.

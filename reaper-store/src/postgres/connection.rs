@@ -1,10 +1,6 @@
 //! How a connection is made.
 
-use diesel::{
-    Connection as _, PgConnection,
-    connection::CacheSize,
-    result::ConnectionError,
-};
+use diesel::{Connection as _, PgConnection, connection::CacheSize, result::ConnectionError};
 
 use super::{
     fault::Named,
@@ -30,7 +26,8 @@ pub fn connect(url: &str, options: Options) -> Result<PgConnection, StoreError> 
 pub(super) fn establish(url: &Url, pooling: Pooling, named: &Named) -> Result<PgConnection, StoreError> {
     let mut connection = PgConnection::establish(&url.full).map_err(|error| {
         // Diesel's own words add nothing to libpq's.
-        let problem = if let ConnectionError::BadConnection(problem) = error { problem } else { error.to_string() };
+        let problem =
+            if let ConnectionError::BadConnection(problem) = error { problem } else { error.to_string() };
         StoreError::Unreachable { database: named.database.clone(), problem: problem.trim().into() }
     })?;
     if pooling == Pooling::Transaction {

@@ -65,11 +65,14 @@ impl Named {
         };
         let message = information.message().trim();
         let unreachable = || StoreError::Unreachable { database: self.database.clone(), problem: message.into() };
-        match kind {
-            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => return unreachable(),
-            DatabaseErrorKind::ReadOnlyTransaction => return StoreError::ReadOnly(self.database.clone()),
-            DatabaseErrorKind::SerializationFailure => return StoreError::Busy { waited_ms: 0 },
-            _ => {}
+        if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand) {
+            return unreachable();
+        }
+        if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction) {
+            return StoreError::ReadOnly(self.database.clone());
+        }
+        if matches!(kind, DatabaseErrorKind::SerializationFailure) {
+            return StoreError::Busy { waited_ms: 0 };
         }
         match message {
             "canceling statement due to lock timeout" => StoreError::Busy { waited_ms: self.lock_ms },
@@ -87,9 +90,14 @@ impl Named {
 
 /// Whether the connection or the server is gone, as the server's last words say it or libpq's own.
 pub(super) fn is_gone(message: &str) -> bool {
-    ["terminating connection", "server closed the connection", "the database system is", "no connection to the server"]
-        .iter()
-        .any(|gone| message.starts_with(gone))
+    [
+        "terminating connection",
+        "server closed the connection",
+        "the database system is",
+        "no connection to the server",
+    ]
+    .iter()
+    .any(|gone| message.starts_with(gone))
 }
 
 /// Whether a message names one of Reaper's own tables, columns or functions, or a table of the contract, as missing.
@@ -104,5 +112,6 @@ pub(super) fn is_whole(error: &StoreError) -> bool {
     let StoreError::Database(message) = error else {
         return true;
     };
-    message.starts_with("permission denied") || ["out of memory", "out of shared memory"].contains(&message.as_str())
+    message.starts_with("permission denied")
+        || ["out of memory", "out of shared memory"].contains(&message.as_str())
 }

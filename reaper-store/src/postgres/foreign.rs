@@ -114,9 +114,7 @@ impl Holds {
             Self::Int => is_int,
             Self::Text => is_text || category == "E",
             Self::Name => is_text || is_int,
-            Self::Time => {
-                is_text || matches!(name, "timestamp with time zone" | "timestamp without time zone")
-            }
+            Self::Time => is_text || matches!(name, "timestamp with time zone" | "timestamp without time zone"),
         }
     }
 }
@@ -136,8 +134,10 @@ impl Contract {
         let (kind, persistence, schema) = (word(), word(), word());
         let kept = match (kind.as_str(), persistence.as_str()) {
             ("r", "p") => None,
-            ("r", "u") => Some("is unlogged: a crash of the server would empty it and bring its ids again; run: ALTER \
-                                TABLE … SET LOGGED"),
+            ("r", "u") => Some(
+                "is unlogged: a crash of the server would empty it and bring its ids again; run: ALTER \
+                                TABLE … SET LOGGED",
+            ),
             ("r", _) => Some("is temporary"),
             ("p", _) => Some("is partitioned; reaper adds columns and triggers to ordinary tables only"),
             ("v" | "m", _) => Some("is a view; reaper adds columns and triggers to tables only"),
@@ -168,9 +168,8 @@ impl Contract {
             )));
         }
         for (name, holds) in self.columns {
-            let wrong = columns
-                .iter()
-                .find(|(there, kind, category, ..)| there == name && !holds.can_be(kind, category));
+            let wrong =
+                columns.iter().find(|(there, kind, category, ..)| there == name && !holds.can_be(kind, category));
             if let Some((.., kind)) = wrong {
                 return Err(self.refused(format!("its {name} is {kind}; it has to be {}", holds.allowed())));
             }

@@ -92,5 +92,5 @@ impl PostgresStore {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "contract"))]
 mod tests;

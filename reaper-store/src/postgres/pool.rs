@@ -5,11 +5,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use diesel::{PgConnection, result::{DatabaseErrorKind, Error}};
+use diesel::{
+    PgConnection,
+    result::{DatabaseErrorKind, Error},
+};
 
 use super::{
     connection::establish,
-    fault::{Fault, Named},
+    fault::{Fault, Named, is_gone},
     options::{Options, Pooling},
     url::Url,
 };
@@ -144,10 +147,12 @@ impl Pool {
                 Err(before(self.named.error(fault)))
             }
             (Err(error), None) => {
-                let phase = match &error {
-                    _ if !committing => Phase::Before,
-                    error if is_answer(error) => Phase::Refused,
-                    _ => Phase::Commit,
+                let phase = if !committing {
+                    Phase::Before
+                } else if is_answer(&error) {
+                    Phase::Refused
+                } else {
+                    Phase::Commit
                 };
                 let fault = Fault::Driver(error);
                 self.forget_where_broken(&fault);
@@ -157,7 +162,10 @@ impl Pool {
     }
 
     /// Does something on a connection of its own, in a transaction, and drops it.
-    pub(super) fn apart<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+    pub(super) fn apart<T>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
         let mut connection = establish(&self.url, self.options.pooling, &self.named)?;
         let mut inner = None;
         let result = connection.build_transaction().read_committed().run(|connection| {
@@ -216,7 +224,7 @@ impl Pool {
     }
 
     /// How many are kept.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "contract"))]
     pub(super) fn idle(&self) -> usize {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -224,16 +232,10 @@ impl Pool {
 
 /// Whether the server has answered with this error, on a connection that still stands.
 fn is_answer(error: &Error) -> bool {
-    match error {
-        Error::DatabaseError(kind, information) => {
-            let is_closed = matches!(
-                kind,
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand
-            );
-            // A server that shuts down says so and closes; libpq notices it with the next call.
-            !is_closed && !super::fault::is_gone(information.message())
-        }
-        Error::RollbackTransaction => true,
-        _ => false,
-    }
+    let Error::DatabaseError(kind, information) = error else {
+        return *error == Error::RollbackTransaction;
+    };
+    let is_closed = matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand);
+    // A server that shuts down says so and closes; libpq notices it with the next call.
+    !is_closed && !is_gone(information.message())
 }

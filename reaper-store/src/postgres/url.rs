@@ -22,7 +22,11 @@ impl Url {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = place.split_once('/').unwrap_or((place, ""));
         // What does not parse may show the password in libpq's words, so libpq does not get it.
-        if database.contains('@') || query.contains('@') || rest.contains('#') || authority.matches('@').count() > 1 {
+        if database.contains('@')
+            || query.contains('@')
+            || rest.contains('#')
+            || authority.matches('@').count() > 1
+        {
             return Err(unreachable(
                 &format!("{scheme}…"),
                 "its user or password holds a character that must be written as `%40` and the like",
@@ -30,7 +34,10 @@ impl Url {
         }
         let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
         if !is_encoded(user) {
-            return Err(unreachable(&format!("{scheme}…"), "its user or password holds a `%` that is written as `%25`"));
+            return Err(unreachable(
+                &format!("{scheme}…"),
+                "its user or password holds a `%` that is written as `%25`",
+            ));
         }
         let name = user.split_once(':').map_or(user, |(name, _password)| name);
         let at = if name.is_empty() { "" } else { "@" };
@@ -128,9 +135,13 @@ mod tests {
 
     #[test]
     fn the_users_parameters_come_last() {
-        let url = parse("postgresql:///jobs?host=/run/pg&connect_timeout=3&options=-csearch_path%3Dqueue").unwrap().full;
+        let url =
+            parse("postgresql:///jobs?host=/run/pg&connect_timeout=3&options=-csearch_path%3Dqueue").unwrap().full;
         assert!(url.ends_with("&host=/run/pg&connect_timeout=3"), "{url}");
-        assert!(url.contains("%20-c%20idle_in_transaction_session_timeout%3D60000%20-csearch_path%3Dqueue&"), "{url}");
+        assert!(
+            url.contains("%20-c%20idle_in_transaction_session_timeout%3D60000%20-csearch_path%3Dqueue&"),
+            "{url}"
+        );
         assert_eq!(url.matches("options=").count(), 1, "{url}");
     }
 

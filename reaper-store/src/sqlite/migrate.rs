@@ -16,9 +16,7 @@ use super::{
     SqliteStore,
     connection::{Access, check_format},
     fault::Fault,
-    foreign,
-    script,
-    sql,
+    foreign, script, sql,
     statement::Statement,
 };
 use crate::{Schema, StoreError, schema::Migration, script::Script};
@@ -98,10 +96,7 @@ impl Schema for SqliteStore {
                 .revert_all_migrations(Scripts)
                 .map_err(fault)?;
             connection.batch_execute(sql::DROP_MIGRATIONS)?;
-            Ok(reverted
-                .into_iter()
-                .map(|script| script.shown_back())
-                .collect())
+            Ok(reverted.into_iter().map(|script| script.shown_back()).collect())
         })
     }
 }

@@ -47,8 +47,7 @@ impl Database {
     /// One that another program has created and filled, and nobody has prepared.
     pub(crate) fn seeded(rows: &str) -> Self {
         let database = Self::on(Own::empty());
-        database.program.run(SEED);
-        database.program.run(rows);
+        database.program.run(&format!("{SEED} {rows}"));
         database
     }
 
@@ -125,7 +124,8 @@ impl Program {
 
     /// The integer that a query gives under the name `x`.
     pub(crate) fn number(&self, sql: &str) -> Option<i64> {
-        let rows = sql_query(format!("SELECT x::bigint AS n FROM ({sql}) AS q")).load::<Number>(&mut *self.connection());
+        let rows =
+            sql_query(format!("SELECT x::bigint AS n FROM ({sql}) AS q")).load::<Number>(&mut *self.connection());
         let mut rows = rows.unwrap_or_else(|error| panic!("{error}: {sql}"));
         assert_eq!(rows.len(), 1, "{sql}");
         rows.remove(0).n
@@ -133,7 +133,8 @@ impl Program {
 
     /// The texts that a query gives under the name `x`.
     pub(crate) fn texts(&self, sql: &str) -> Vec<Option<String>> {
-        let rows = sql_query(format!("SELECT x::text AS n FROM ({sql}) AS q")).load::<Words>(&mut *self.connection());
+        let rows =
+            sql_query(format!("SELECT x::text AS n FROM ({sql}) AS q")).load::<Words>(&mut *self.connection());
         rows.unwrap_or_else(|error| panic!("{error}: {sql}")).into_iter().map(|row| row.n).collect()
     }
 
