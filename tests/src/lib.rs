@@ -8,8 +8,11 @@
     reason = "what tests share fails as tests do: by a panic"
 )]
 
+#[cfg(unix)]
+pub mod cluster;
 pub mod database;
 pub mod fakes;
 pub mod jobs;
 pub mod processes;
 pub mod program;
+pub mod proxy;

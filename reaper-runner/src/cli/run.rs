@@ -11,16 +11,20 @@ use signal_hook::{
     iterator::Signals as Caught,
 };
 
-use super::{Context, Exit, Failure, passes, world::World};
+use super::{Context, Exit, Failure, database::Database, passes, world::World};
 use crate::Reaper;
 
 /// How long a pass may take to end after a signal, before the program says that it still waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
+    let signals = Signals::catch()?;
+    // Hosts and their database start in any order. Other commands fail at once and say why.
+    if !Database::named(&context.config)?.wait(&context.config, |pause| signals.wait(pause))? {
+        return Ok(());
+    }
     let world = World::open_up_to_date(&context.config)?;
     let reaper = Reaper::new(world.parts(&context.config)?, world.settings(&context.config)?);
-    let signals = Signals::catch()?;
     let out = context.out;
     let (broken, output_broken) = mpsc::channel();
     reaper

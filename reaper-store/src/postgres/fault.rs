@@ -65,11 +65,14 @@ impl Named {
         };
         let message = information.message().trim();
         let unreachable = || StoreError::Unreachable { database: self.database.clone(), problem: message.into() };
-        match kind {
-            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => return unreachable(),
-            DatabaseErrorKind::ReadOnlyTransaction => return StoreError::ReadOnly(self.database.clone()),
-            DatabaseErrorKind::SerializationFailure => return StoreError::Busy { waited_ms: 0 },
-            _ => {}
+        if matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand) {
+            return unreachable();
+        }
+        if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction) {
+            return StoreError::ReadOnly(self.database.clone());
+        }
+        if matches!(kind, DatabaseErrorKind::SerializationFailure) {
+            return StoreError::Busy { waited_ms: 0 };
         }
         match message {
             "canceling statement due to lock timeout" => StoreError::Busy { waited_ms: self.lock_ms },

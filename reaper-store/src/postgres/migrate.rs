@@ -54,6 +54,7 @@ impl Schema for PostgresStore {
         self.alter(|connection| {
             let applied = applied(connection, self.database())?;
             foreign::check(connection)?;
+            keep_to_one_schema(connection)?;
             let whole = whole(connection, &applied)?;
             let pending = without(&whole);
             if !pending.is_empty() {
@@ -66,6 +67,7 @@ impl Schema for PostgresStore {
 
     fn uninstall(&self) -> Result<Vec<Migration>, StoreError> {
         self.alter(|connection| {
+            keep_to_one_schema(connection)?;
             let mut applied = applied(connection, self.database())?;
             // What is there without its bookkeeping goes too.
             for script in &SCRIPTS {
@@ -87,21 +89,26 @@ impl Schema for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Changes the schema in one transaction, in which nobody else does, and in the one schema that the tables are in.
+    /// Changes the schema in one transaction, in which nobody else does.
     fn alter<T>(&self, alter: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
         let altered = self.pool.write(|session| {
             let connection = session.connection;
             Statement::new(sql::MIGRATION_LOCK, []).first_row(connection)?;
-            let schema = Statement::new(sql::SCHEMA, []).first_row(connection)?;
-            let schema = schema.and_then(|mut row| row.next_text()).ok_or_else(|| {
-                StoreError::Database("no schema of the search_path is there to put the tables into".into())
-            })?;
-            Statement::new(sql::SEARCH_SCHEMA, [("schema", (&schema).into())]).first_row(connection)?;
             alter(connection)
         });
         self.pool.forget();
         altered.map_err(Self::failure)
     }
+}
+
+/// From here on every name is one of the schema that the tables are in, or will be.
+fn keep_to_one_schema(connection: &mut PgConnection) -> Result<(), Fault> {
+    let schema = Statement::new(sql::SCHEMA, []).first_row(connection)?;
+    let schema = schema.and_then(|mut row| row.next_text()).ok_or_else(|| {
+        StoreError::Database("no schema of the search_path is there to put the tables into".into())
+    })?;
+    Statement::new(sql::SEARCH_SCHEMA, [("schema", (&schema).into())]).first_row(connection)?;
+    Ok(())
 }
 
 /// The texts of all migrations.

@@ -93,5 +93,5 @@ impl PostgresStore {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "contract"))]
 mod tests;

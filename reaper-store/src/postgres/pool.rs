@@ -12,7 +12,7 @@ use diesel::{
 
 use super::{
     connection::establish,
-    fault::{Fault, Named},
+    fault::{Fault, Named, is_gone},
     options::{Options, Pooling},
     url::Url,
 };
@@ -147,10 +147,12 @@ impl Pool {
                 Err(before(self.named.error(fault)))
             }
             (Err(error), None) => {
-                let phase = match &error {
-                    _ if !committing => Phase::Before,
-                    error if is_answer(error) => Phase::Refused,
-                    _ => Phase::Commit,
+                let phase = if !committing {
+                    Phase::Before
+                } else if is_answer(&error) {
+                    Phase::Refused
+                } else {
+                    Phase::Commit
                 };
                 let fault = Fault::Driver(error);
                 self.forget_where_broken(&fault);
@@ -222,7 +224,7 @@ impl Pool {
     }
 
     /// How many are kept.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "contract"))]
     pub(super) fn idle(&self) -> usize {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -230,14 +232,10 @@ impl Pool {
 
 /// Whether the server has answered with this error, on a connection that still stands.
 fn is_answer(error: &Error) -> bool {
-    match error {
-        Error::DatabaseError(kind, information) => {
-            let is_closed =
-                matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand);
-            // A server that shuts down says so and closes; libpq notices it with the next call.
-            !is_closed && !super::fault::is_gone(information.message())
-        }
-        Error::RollbackTransaction => true,
-        _ => false,
-    }
+    let Error::DatabaseError(kind, information) = error else {
+        return *error == Error::RollbackTransaction;
+    };
+    let is_closed = matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand);
+    // A server that shuts down says so and closes; libpq notices it with the next call.
+    !is_closed && !is_gone(information.message())
 }

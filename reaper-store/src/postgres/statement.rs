@@ -120,6 +120,12 @@ impl<'v> Statement<'v> {
         self
     }
 
+    /// The text before each place, and the name at it; the rest at last, with no name.
+    #[cfg(all(test, feature = "contract"))]
+    pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.pieces.iter().copied().chain([(self.end, "")])
+    }
+
     /// Runs it, and says how many rows it changed by itself (triggers not counted).
     pub(super) fn run(&self, connection: &mut PgConnection) -> QueryResult<usize> {
         RunQueryDsl::execute(self, connection)

@@ -47,8 +47,7 @@ impl Database {
     /// One that another program has created and filled, and nobody has prepared.
     pub(crate) fn seeded(rows: &str) -> Self {
         let database = Self::on(Own::empty());
-        database.program.run(SEED);
-        database.program.run(rows);
+        database.program.run(&format!("{SEED} {rows}"));
         database
     }
 

@@ -8,6 +8,14 @@
     reason = "a test fails by a panic"
 )]
 
+mod adopt;
+mod claims;
 mod contract;
 mod database;
+mod errors;
 mod foreign;
+mod migrate;
+mod proxy;
+mod roles;
+mod rows;
+mod triggers;

@@ -29,8 +29,6 @@ pub(crate) enum Durability {
 pub(crate) struct Cluster {
     /// Where clients find it: a database of its own, over TCP, by a password that nobody else knows.
     pub(crate) url: String,
-    /// The folder of the server's programs, for whoever needs a further cluster.
-    pub(crate) programs: PathBuf,
     /// The folder that holds it.
     folder: PathBuf,
     /// Removes the cluster when its standard input is closed.
@@ -90,7 +88,7 @@ impl Cluster {
             Failed::because("cannot start the cluster's keeper", error)
         })?;
         let url = format!("postgres://reaper:{password}@127.0.0.1:{port}/postgres");
-        Ok(Self { url, programs: programs.folder().to_owned(), folder, keeper })
+        Ok(Self { url, folder, keeper })
     }
 
     /// Waits until the server takes connections.

@@ -9,6 +9,7 @@ mod programs;
 mod signals;
 
 use std::{
+    env,
     ffi::OsString,
     io::{self, Write},
     process::{Command, ExitCode},
@@ -64,9 +65,13 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
     }
 }
 
-/// Tells a command where the cluster is, and where its programs are.
+/// Tells a command where the cluster is, and by which program it can have another one.
 pub(crate) fn name_in(command: &mut Command, cluster: &Cluster) {
-    command.env("DATABASE_URL", &cluster.url).env(PROGRAMS, &cluster.programs);
+    command.env("DATABASE_URL", &cluster.url);
+    // Where it cannot be told, tests that need a server of their own say that they show nothing.
+    if let Ok(program) = env::current_exe() {
+        command.env(CHORES, program);
+    }
 }
 
 fn run_beside_a_cluster(mut command: Command, durability: Durability) -> Result<u8, Failed> {
@@ -83,8 +88,8 @@ fn run_beside_a_cluster(mut command: Command, durability: Durability) -> Result<
 const DURABLE: &str = "durable";
 const COMMAND: &str = "command";
 
-/// The variable that names the folder of the server's programs, for tests that need a server which they may kill.
-const PROGRAMS: &str = "REAPER_TEST_PG_PROGRAMS";
+/// The variable that names this program, for tests that need a server which they may kill.
+const CHORES: &str = "REAPER_TEST_CHORES";
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -45,11 +45,6 @@ impl Programs {
             let programs = Self { initdb: folder.join("initdb"), postgres: folder.join("postgres") };
             (programs.initdb.is_file() && programs.postgres.is_file()).then_some(programs)
         })
-    }
-
-    /// The folder of the programs.
-    pub(super) fn folder(&self) -> &Path {
-        self.postgres.parent().unwrap_or_else(|| Path::new("/"))
     }
 }
 
@@ -168,7 +163,7 @@ mod tests {
         let names = ["pg-17", "pg-13", "pg-9.6", "pg-x"];
         assert_eq!(found, names.map(|name| folder.join(name).join("bin")));
         // The newest has no `initdb`: it is of no use.
-        assert_eq!(first.unwrap().folder(), folder.join("pg-13/bin"));
+        assert_eq!(first.unwrap().postgres, folder.join("pg-13/bin/postgres"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The database that the configuration names, by the scheme of its URL.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use reaper_gate::Advance;
 use reaper_store::{Schema, Store, StoreError};
@@ -101,6 +101,19 @@ impl Database {
             _ => format!("{} migrations are not run yet", pending.len()),
         };
         Err(StoreError::NotMigrated { database: self.to_string(), problem }.into())
+    }
+
+    /// Waits until its server answers. `pause` waits for as long as it is told and says whether to give up. `false`: it
+    /// was given up. A file is there or is not.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "there is no server to wait for"))]
+    pub(super) fn wait(&self, config: &Config, pause: impl Fn(Duration) -> bool) -> Result<bool, Failure> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => postgres::wait(url, config, pause),
+            #[cfg(not(feature = "postgres"))]
+            Self::Postgres(_) => Ok(true),
+            Self::Sqlite(_) => Ok(true),
+        }
     }
 
     /// What moves tasks in it.

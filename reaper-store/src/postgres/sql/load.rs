@@ -71,7 +71,8 @@ statements! {
     /// A load. The parts are disjoint, each is driven by an index of its own and holds at most so many rows; one that is
     /// not wanted, or was read to its end, has a limit of 0. The parts hold the rows whole, and the tasks come by
     /// `LATERAL`: a join of the parts with a table would let the planner read that table. The order of a part without a
-    /// key begins with the column that is NULL in it, because the index has it so. The first row's clock stands in every
+    /// key begins with the column that is NULL in it, because the index has it so. The status of a
+    /// suspect is looked at where no index of the owner's on it can tempt the planner. The first row's clock stands in every
     /// row, and in the only one where no part has any.
     LOAD = concat!(
     "SELECT c.version, c.triggers, c.now, p.*, ",
@@ -111,9 +112,10 @@ statements! {
     "
     UNION ALL ",
     part!(5, "NULL"),
-    "j.id = ANY(:suspects) AND j.id > :after_suspects AND j.status = 'running' AND ",
+    "j.id = ANY(:suspects) AND j.id > :after_suspects
+            AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE ",
     not_due!(),
-    "
+    " END
         ORDER BY j.id LIMIT :limit_suspects)",
     "
     UNION ALL ",
