@@ -1,6 +1,6 @@
 //! Watching real processes.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use crate::support::{
     Held, Started, again, dead, identity, is_again, leftovers, probe, python, running, session, sleeper,
@@ -344,16 +344,4 @@ fn without_any_descriptor_nothing_is_watched_and_nothing_reported() {
     assert!(another.unwrap_err().to_string().contains("epoll"));
     assert_eq!((watch.wait(NOW), watch.counts().no_room), (Ok(vec![]), 1));
     assert_eq!(watch.watch(&job(1), Role::Executor, &subject), Watching::Held);
-}
-
-#[test]
-fn a_child_that_is_being_started_does_not_keep_a_dropped_registration() {
-    let watch = watch();
-    let mut child = sleeper();
-    assert_eq!(watch.watch(&job(1), Role::Executor, &whole(&child.held)), Watching::Held);
-    watch.unwatch(&job(1));
-    let other = Started::new(Command::new("sleep").arg("600"));
-    child.kill();
-    assert_eq!(watch.wait(NOW), Ok(vec![]));
-    drop(other);
 }

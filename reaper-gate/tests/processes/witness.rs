@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    support::{Held, Started, as_nobody, python},
+    support::{Held, Started, as_nobody, python, wait_until},
     watch::{deaths, job, watch, whole},
 };
 use reaper_core::Finding;
@@ -22,7 +22,13 @@ struct Grandchild {
 impl Grandchild {
     /// Its parent never reaps it.
     fn neglected(work: &str) -> Self {
-        Self::start(work, "exec sleep 600")
+        let grandchild = Self::start(work, "exec sleep 600");
+        let parent = format!("/proc/{}/comm", grandchild.parent.held.pid);
+        // As long as it is a shell it may reap whatever ends.
+        wait_until("the parent is no shell any more", || {
+            std::fs::read_to_string(&parent).unwrap().trim_end() == "sleep"
+        });
+        grandchild
     }
 
     /// Its parent reaps it, says so, and goes on.
@@ -166,9 +172,7 @@ fn the_code_is_that_of_the_process_and_not_of_its_main_thread() {
         let Some(mut child) = python(program) else { return };
         assert_eq!(child.line(), "working");
         let stat = format!("/proc/{}/stat", child.held.pid);
-        crate::support::wait_until("the main thread has ended", || {
-            std::fs::read_to_string(&stat).unwrap().contains(") Z ")
-        });
+        wait_until("the main thread has ended", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
         let watch = held(&child.held);
         child.close_stdin();
         let witness = if reaped {
