@@ -265,7 +265,30 @@ const LONGEST: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    #[test]
+    fn who_has_died_does_not_wake_again_though_its_descriptor_is_kept() {
+        let probe = LocalProbe::builder().host("here").build().unwrap();
+        let watch = PidfdWatch::new(probe.clone()).unwrap();
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let attempt = Attempt { job: 1.into(), fence: 2.into() };
+        let subject = Subject::Identity(probe.identify(child.id()).unwrap());
+        assert_eq!(watch.watch(&attempt, Role::Executor, &subject), Watching::Held);
+        child.kill().unwrap();
+        watch.collect(None).unwrap();
+        child.wait().unwrap();
+
+        let news = watch.state().take_news();
+        assert!(news[0].held.is_some(), "it may be asked with which code it ended");
+        let mut events = Vec::with_capacity(BATCH);
+        let more = epoll::wait(&watch.epoll, spare_capacity(&mut events), Some(&Timespec::default()));
+        assert_eq!(more, Ok(0));
+        watch.unwatch(&attempt);
+        assert_eq!(watch.state().take_news().len(), 0);
+    }
 
     #[test]
     fn why_nothing_could_be_held_is_told_apart() {

@@ -17,7 +17,7 @@ pub struct WitnessedExit {
 pub enum Witness {
     /// In its stat file, while it waited to be reaped.
     ProcessTable,
-    /// Through its pidfd, after it was reaped (Linux 6.15 and later).
+    /// Through its pidfd, after it was reaped (Linux 6.16 and later).
     Pidfd,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Witness {
 }
 
 /// The code that a wait status stands for, see `wait(2)`. `None` where it is not that of an end.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux tells statuses"))]
+#[cfg(any(target_os = "linux", test))]
 pub(in crate::liveness) const fn code_of(status: i32) -> Option<i32> {
     // The signal, the mark of a dumped core above it, and the code above both.
     match status & 0x7F {

@@ -17,6 +17,7 @@ use std::{fmt, fmt::Debug, sync::Arc, time::Duration};
 
 use reaper_core::{Attempt, Finding, ProcessIdentity, Sighting};
 
+#[cfg(target_os = "linux")]
 pub(in crate::liveness) use self::exit::code_of;
 #[cfg(target_os = "linux")]
 pub(in crate::liveness) use self::limit::room;
