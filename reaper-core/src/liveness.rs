@@ -57,6 +57,10 @@ pub enum Finding {
     Running,
     /// The pid exists; nothing else about it is known.
     PidExists,
+    /// The process that had this bare pid when it was first seen still has it. Who that is, is not recorded.
+    PidHeld,
+    /// The process that had this bare pid when it was first seen has ended, whoever has the number now.
+    PidEnded,
     /// No process has this pid.
     NoSuchProcess,
     /// The process has ended and waits to be reaped by its parent.
@@ -91,6 +95,8 @@ impl fmt::Display for Finding {
             Self::NothingRecorded => f.write_str("no pid and no identity recorded"),
             Self::Running => f.write_str("the recorded process is running"),
             Self::PidExists => f.write_str("a process has this pid, only that was compared"),
+            Self::PidHeld => f.write_str("runs since first sight, known by pid alone"),
+            Self::PidEnded => f.write_str("ended since first sight, known by pid alone"),
             Self::NoSuchProcess => f.write_str("no process has this pid"),
             Self::Ended => f.write_str("the process has ended"),
             Self::Recycled => f.write_str("the pid belongs to another process now"),

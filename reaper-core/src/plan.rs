@@ -62,6 +62,8 @@ impl Planned {
         Some(match self.seen.executor.finding {
             Finding::Running
             | Finding::PidExists
+            | Finding::PidHeld
+            | Finding::PidEnded
             | Finding::NoSuchProcess
             | Finding::Ended
             | Finding::Recycled

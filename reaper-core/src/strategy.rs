@@ -115,13 +115,16 @@ pub fn sightings() -> impl Strategy<Value = Sighting> {
 fn findings(liveness: Liveness) -> Vec<Finding> {
     match liveness {
         Liveness::Alive(Certainty::Verified) => Vec::from([Finding::Running]),
-        Liveness::Alive(Certainty::Unverified) => Vec::from([Finding::PidExists, Finding::OtherHost]),
+        Liveness::Alive(Certainty::Unverified) => {
+            Vec::from([Finding::PidExists, Finding::PidHeld, Finding::OtherHost])
+        }
         Liveness::Dead(Certainty::Verified) => {
             let seen = [Finding::NoSuchProcess, Finding::Ended, Finding::Recycled, Finding::Rebooted];
             seen.into_iter().chain([Finding::DeclaredDead]).collect()
         }
         Liveness::Dead(Certainty::Unverified) => {
-            Vec::from([Finding::NoSuchProcess, Finding::NothingRecorded, Finding::OtherHost, Finding::HostLost])
+            let seen = [Finding::NoSuchProcess, Finding::PidEnded, Finding::NothingRecorded, Finding::OtherHost];
+            seen.into_iter().chain([Finding::HostLost]).collect()
         }
         Liveness::Leftovers => Vec::from([Finding::SessionLives(1), Finding::SessionLives(12)]),
         Liveness::Elsewhere => Vec::from([Finding::OtherHost]),

@@ -9,5 +9,5 @@ pub mod notify;
 pub use advance::Advance;
 pub use gate::Gate;
 pub use lease::Leases;
-pub use liveness::{Probe, Stop};
+pub use liveness::{Probe, Stop, watch::Watch};
 pub use notify::Notify;

@@ -17,6 +17,8 @@ fn findings_are_told_apart() {
         Finding::NothingRecorded,
         Finding::Running,
         Finding::PidExists,
+        Finding::PidHeld,
+        Finding::PidEnded,
         Finding::NoSuchProcess,
         Finding::Ended,
         Finding::Recycled,

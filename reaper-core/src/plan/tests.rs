@@ -145,7 +145,7 @@ fn evidence_is_told_by_what_was_found() {
     {
         assert_eq!(kind(finding), Some(EvidenceKind::BarePid));
     }
-    for finding in [Finding::Running, Finding::SessionLives(1)] {
+    for finding in [Finding::Running, Finding::SessionLives(1), Finding::PidHeld, Finding::PidEnded] {
         assert_eq!(kind(finding), Some(EvidenceKind::BarePid));
     }
     let beats = [Finding::NothingRecorded, Finding::OtherHost, Finding::OtherNamespace, Finding::PidNotTrusted];

@@ -37,6 +37,11 @@ impl Here {
         Vec::new()
     }
 
+    /// As [`Self::probe`], of each.
+    pub(super) fn probe_all(&self, identities: &[&ProcessIdentity]) -> Vec<Sighting> {
+        identities.iter().map(|identity| self.probe(identity)).collect()
+    }
+
     /// Not here.
     #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
     pub(super) const fn identify(&self, _: u32) -> Result<ProcessIdentity, IdentifyError> {

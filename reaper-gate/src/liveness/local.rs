@@ -81,6 +81,12 @@ impl LocalProbe {
         self.identify(std::process::id())
     }
 
+    /// Whether bare pids are said to be of this host and PID namespace.
+    #[cfg(target_os = "linux")]
+    pub(super) const fn trusts_bare_pids(&self) -> bool {
+        self.trust_bare_pids
+    }
+
     /// What identities are compared with.
     pub(super) const fn here(&self) -> &sys::Here {
         &self.here
@@ -99,6 +105,10 @@ impl Probe for LocalProbe {
 
     fn probe(&self, identity: &ProcessIdentity) -> Sighting {
         self.here.probe(identity)
+    }
+
+    fn probe_all(&self, identities: &[&ProcessIdentity]) -> Vec<Sighting> {
+        self.here.probe_all(identities)
     }
 
     /// A bare pid is compared only where the operator says that the reaper shares host and PID namespace with the

@@ -14,6 +14,7 @@ mod sys;
 
 mod local;
 mod stop;
+pub mod watch;
 
 use std::{fmt::Debug, time::Duration};
 
@@ -43,6 +44,13 @@ pub trait Probe: Debug + Send + Sync {
 
     /// Looks at a process by its identity.
     fn probe(&self, identity: &ProcessIdentity) -> Sighting;
+
+    /// Looks at many processes; one answer for each identity, in order. Where a look at one is dear, this shares what
+    /// can be shared: on Linux one reading of the process table serves for all that are gone.
+    #[expect(clippy::needless_lifetimes, reason = "the mock needs it to have a name")]
+    fn probe_all<'a>(&self, identities: &[&'a ProcessIdentity]) -> Vec<Sighting> {
+        identities.iter().map(|identity| self.probe(identity)).collect()
+    }
 
     /// Looks at a bare pid, of which nothing else is known.
     fn probe_pid(&self, pid: u32) -> Sighting;

@@ -125,6 +125,26 @@ fn a_leader_gone_with_its_session_is_dead_and_without_it_is_not() {
 }
 
 #[test]
+fn many_are_told_apart_in_their_order() {
+    let probe = probe();
+    let (alive, mut gone) = (sleeper(), sleeper());
+    let mut leader = session(&attempt(), "sleep 600 & echo $!; wait");
+    let child = leader.prints_pid();
+    let [alive, first, led] = [&alive.held, &gone.held, &leader.held].map(identity);
+    let other = ProcessIdentity { host: "other-host".to_owned(), ..first.clone() };
+    let recycled = ProcessIdentity { start_time: alive.start_time.map(|ticks| ticks - 1), ..alive.clone() };
+    gone.kill();
+    leader.kill();
+    let all = [&led, &alive, &first, &other, &recycled, &led];
+    let seen = probe.probe_all(&all);
+    let one_by_one: Vec<_> = all.iter().map(|identity| probe.probe(identity)).collect();
+    assert_eq!(seen, one_by_one);
+    assert_eq!(seen[..3], [leftovers(1), running(), dead(Finding::NoSuchProcess)]);
+    assert_eq!(probe.probe_all(&[]), []);
+    drop(child);
+}
+
+#[test]
 fn a_group_of_its_own_is_looked_for_too() {
     use std::os::unix::process::CommandExt;
     let mut command = Command::new("sh");

@@ -8,3 +8,7 @@ mod liveness;
 mod stop;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod watch;
+#[cfg(test)]
+mod witness;

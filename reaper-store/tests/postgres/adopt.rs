@@ -5,7 +5,7 @@ use std::time::Duration;
 use reaper_core::{Status, job::Attach};
 use reaper_store::{
     Attempts as _, Claims as _, Facts as _, Outcome, Schema as _, Settlement, StoreError,
-    attempts::{Recorded, Wants},
+    attempts::{Launcher, Recorded, Wants},
     postgres::Options,
 };
 
@@ -138,7 +138,7 @@ fn uninstalling_leaves_what_was_there() {
 #[test]
 fn rows_that_were_written_meanwhile_stay() {
     let database = Database::adopted(ROWS);
-    let monitor = "here/b/1/2/3/4".parse().unwrap();
+    let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
     let taken = database.store.take(&Wants::Job(5.into()), &monitor).unwrap().unwrap();
     assert_eq!(database.store.record_exit(&taken.run, 0).unwrap(), Recorded::New);
     let before = database.program.dump_of(OWNERS, NOT_OURS);
@@ -219,7 +219,7 @@ fn tables_of_other_types_are_adopted() {
         assert_eq!((read.agent.as_str(), read.pid), ("developer", Some(7)));
         let claim = crate::claims::claim(&read, Settlement::Requeue { wait: Duration::ZERO, rescue_cap: Some(5) });
         assert_eq!(database.store.settle(&[claim]).unwrap(), [Outcome::Won], "{change}");
-        let monitor = "here/b/1/2/3/4".parse().unwrap();
+        let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
         let taken = database.store.take(&Wants::Agent("developer".into()), &monitor).unwrap().unwrap();
         assert_eq!(taken.job.attempt.job, 1.into());
         assert_eq!(database.store.record_exit(&taken.run, 3).unwrap(), Recorded::New);

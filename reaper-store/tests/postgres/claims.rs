@@ -5,7 +5,7 @@ use std::{sync::Barrier, thread};
 use reaper_core::{JobSnapshot, Status};
 use reaper_store::{
     Attempts as _, Claim, Claims as _, Facts as _, Outbox as _, Outcome, Schema as _, Settlement, StoreError,
-    attempts::{Wants, Written},
+    attempts::{Launcher, Wants, Written},
     claims::{Actor, EventId},
     facts::{Cursor, Here, Wanted},
     postgres::Options,
@@ -175,6 +175,7 @@ fn a_foreign_take_with_the_old_pid_and_run_is_another_attempt() {
         late_finishes: true,
         suspects: vec![],
         here: Some(Here { host: "here".into(), bare_pids: true }),
+        lost: Vec::new(),
     };
     let load = || database.store.load(&here, &Cursor::default(), 10).unwrap().rows;
     assert!(load().is_empty(), "there is nothing to probe");
@@ -252,7 +253,7 @@ fn counters_saturate() {
              INSERT INTO jobs (id, agent, repo, attempts, max_attempts) VALUES (1, 'a', 'r', {most}, {most})"
         ));
         database.store.migrate().unwrap();
-        let monitor = "here/b/1/2/3/4".parse().unwrap();
+        let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
         let taken = database.store.take(&Wants::Any, &monitor).unwrap().unwrap();
         assert_eq!(taken.job.attempts, most);
         database.program.run("UPDATE jobs SET reaper_beat = 9223372036854775807, reaper_beat_at = 0");

@@ -24,7 +24,14 @@ const RUNNING: &str = "INSERT INTO jobs (id, agent, repo, status, pid) VALUES (1
 
 fn everything() -> Wanted {
     let until = chrono::DateTime::<chrono::Utc>::MAX_UTC;
-    Wanted { exits_until: until, started_until: until, late_finishes: true, suspects: Vec::new(), here: None }
+    Wanted {
+        exits_until: until,
+        started_until: until,
+        late_finishes: true,
+        suspects: Vec::new(),
+        here: None,
+        lost: Vec::new(),
+    }
 }
 
 fn alert() -> Effect {

@@ -4,7 +4,7 @@ use reaper_core::{Mode, Status};
 use reaper_store::{
     Attempts as _, Claims as _, Control as _, Facts as _, History as _, Outbox as _, Outcome, Schema as _,
     Settlement, StoreError,
-    attempts::{NewJob, NewTask, Recorded, Wants, Written},
+    attempts::{Launcher, NewJob, NewTask, Recorded, Wants, Written},
     outbox::Which,
     postgres::{Options, PostgresStore},
 };
@@ -104,8 +104,8 @@ fn the_documented_grants_are_enough() {
     for key in [None, Some("k"), Some("k")] {
         let _enqueued = store.enqueue(&job(key)).unwrap();
     }
-    let monitor = "here/b/1/2/3/4".parse().unwrap();
-    let taken = store.take(&Wants::Any, &monitor).unwrap().unwrap();
+    let monitor: reaper_core::ProcessIdentity = "here/b/1/2/3/4".parse().unwrap();
+    let taken = store.take(&Wants::Any, &Launcher::free(monitor.clone())).unwrap().unwrap();
     assert_eq!(store.attach(&taken.job.attempt, &monitor).unwrap(), Written::Yes);
     assert_eq!(store.beat(&taken.job.attempt).unwrap(), Written::Yes);
     let read = store.job(&taken.job.attempt.job).unwrap().unwrap().unwrap();
@@ -121,7 +121,7 @@ fn the_documented_grants_are_enough() {
     let sent = reaper_store::outbox::Delivered::Done { note: "sent".into() };
     assert!(store.record(&leased[0], &sent).unwrap());
     store.set_mode(Mode::Enforce).unwrap();
-    let taken = store.take(&Wants::Any, &monitor).unwrap().unwrap();
+    let taken = store.take(&Wants::Any, &Launcher::free(monitor.clone())).unwrap().unwrap();
     assert_eq!(store.requeue_all_running().unwrap(), 1);
     assert_eq!(store.census().unwrap().count(Status::Running), 0);
     assert_eq!(store.stalled(&[], 10).unwrap(), []);

@@ -3,7 +3,7 @@
 use reaper_core::job::BadRow;
 use reaper_store::{
     Attempts as _, Facts as _, Outcome, Schema as _, Settlement,
-    attempts::{NewTask, Wants},
+    attempts::{Launcher, NewTask, Wants},
     facts::{Cursor, Here, Wanted},
 };
 
@@ -47,6 +47,7 @@ fn wanted() -> Wanted {
         late_finishes: true,
         suspects: vec![GOOD.into()],
         here: Some(Here { host: "here".into(), bare_pids: true }),
+        lost: Vec::new(),
     }
 }
 
@@ -131,7 +132,7 @@ fn a_take_looks_past_bad_rows() {
         "INSERT INTO jobs (agent, repo, attempts) SELECT 'a', 'r', -1 FROM generate_series(1, 100) AS n (i);
          INSERT INTO jobs (id, agent, repo) VALUES (1000, 'a', 'r')",
     );
-    let monitor = "here/b/1/2/3/4".parse().unwrap();
+    let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
     assert_eq!(database.store.take(&Wants::Any, &monitor).unwrap().unwrap().job.attempt.job, GOOD.into());
     assert_eq!(database.store.take(&Wants::Any, &monitor).unwrap(), None);
     assert_eq!(database.store.take(&Wants::Job(1.into()), &monitor).unwrap(), None);

@@ -349,7 +349,7 @@ fn a_time_without_a_zone_is_never_older_than_it_may_be() {
         assert_age(&database, "reaper_exit_at", 1, secs);
         // Our own take writes the owner's column whatever its type, and is read back as of now.
         database.program.run("UPDATE jobs SET status = 'queued'");
-        let monitor = "here/b/1/2/3/4".parse().unwrap();
+        let monitor = reaper_store::attempts::Launcher::free("here/b/1/2/3/4".parse().unwrap());
         let taken = reaper_store::Attempts::take(&database.store, &reaper_store::attempts::Wants::Any, &monitor);
         let taken = taken.unwrap().expect("the job is due");
         assert_age(&database, "reaper_started_at", 1, 0);

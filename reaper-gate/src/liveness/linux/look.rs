@@ -1,11 +1,11 @@
 //! The comparison of a recorded identity with the process that has its number now.
 
-use reaper_core::{Certainty, Finding, Liveness, ProcessIdentity, Sighting};
+use reaper_core::{Finding, ProcessIdentity};
+use rustix::io::Errno;
 
 use super::{
     here::{Here, INITIAL_PID_NAMESPACE, StartTimes, is_boot_id},
     pidfd::{Pidfd, is_absent},
-    session::Members,
     table,
 };
 use crate::liveness::IdentifyError;
@@ -26,8 +26,9 @@ pub(super) enum Matched {
 pub(super) enum Leader {
     /// It runs.
     Runs(Pidfd, Matched),
-    /// It is gone; its session may live on.
-    Gone(Finding),
+    /// It is gone; its session may live on. With a descriptor of it where its inode proves that what has ended is
+    /// the recorded process.
+    Gone(Finding, Option<Pidfd>),
     /// It is gone, and its session with it: otherwise its number could not have been given away.
     Over(Finding),
     /// Cannot be told.
@@ -35,48 +36,27 @@ pub(super) enum Leader {
 }
 
 impl Here {
-    /// Whether the identity's process is alive, with its session.
-    pub(in super::super) fn probe(&self, identity: &ProcessIdentity) -> Sighting {
-        let certainty = if identity.is_full() { Certainty::Verified } else { Certainty::Unverified };
-        match self.look(identity) {
-            Leader::Runs(_, Matched::Whole | Matched::InPart) => {
-                Sighting::new(Liveness::Alive(Certainty::Verified), Finding::Running)
-            }
-            Leader::Runs(_, Matched::PidOnly) => {
-                Sighting::new(Liveness::Alive(Certainty::Unverified), Finding::PidExists)
-            }
-            Leader::Over(finding) => Sighting::new(Liveness::Dead(certainty), finding),
-            Leader::Gone(finding) => self.after(identity, Sighting::new(Liveness::Dead(certainty), finding)),
-            Leader::Unknown(finding) => Sighting::new(Liveness::Unknown, finding),
-        }
-    }
-
-    /// The leader is gone: dead only if its session is.
-    fn after(&self, identity: &ProcessIdentity, dead: Sighting) -> Sighting {
-        let Some(leader) = table::pid(identity.pid) else { return dead };
-        let members = Members::of(leader, &self.table);
-        let living = u32::try_from(members.living.len()).unwrap_or(u32::MAX);
-        match members.hidden {
-            _ if living > 0 => Sighting::new(Liveness::Leftovers, Finding::SessionLives(living)),
-            Some(why) => {
-                Sighting::new(Liveness::Unknown, unreadable(format!("it is gone, its session not seen: {why}")))
-            }
-            None => dead,
-        }
+    /// Looks at the leader alone.
+    pub(super) fn look(&self, identity: &ProcessIdentity) -> Leader {
+        self.open(identity).unwrap_or_else(|error| Leader::Unknown(unreadable(format!("pidfd_open: {error}"))))
     }
 
     /// Looks at the leader alone.
-    pub(super) fn look(&self, identity: &ProcessIdentity) -> Leader {
+    ///
+    /// # Errors
+    ///
+    /// Why no pidfd could be opened, where that says nothing about the process.
+    pub(super) fn open(&self, identity: &ProcessIdentity) -> Result<Leader, Errno> {
         if let Err(answer) = self.is_here(identity) {
-            return answer;
+            return Ok(answer);
         }
         let Some(pid) = table::pid(identity.pid) else {
-            return Leader::Unknown(unreadable(format!("{} is no process id", identity.pid)));
+            return Ok(Leader::Unknown(unreadable(format!("{} is no process id", identity.pid))));
         };
         match Pidfd::open(pid) {
-            Ok(pidfd) => self.compare(identity, pidfd),
-            Err(error) if is_absent(error) => Leader::Gone(Finding::NoSuchProcess),
-            Err(error) => Leader::Unknown(unreadable(format!("pidfd_open: {error}"))),
+            Ok(pidfd) => Ok(self.compare(identity, pidfd)),
+            Err(error) if is_absent(error) => Ok(Leader::Gone(Finding::NoSuchProcess, None)),
+            Err(error) => Err(error),
         }
     }
 
@@ -127,7 +107,7 @@ impl Here {
         match ended {
             Ok(false) => {}
             // Whichever process it was: the recorded one does not run under this number.
-            Ok(true) => return Leader::Gone(Finding::Ended),
+            Ok(true) => return Leader::Gone(Finding::Ended, (same_inode == Some(true)).then_some(pidfd)),
             Err(error) => return Leader::Unknown(unreadable(format!("poll: {error}"))),
         }
         let confirmed = |recorded: Option<u64>, same: Option<bool>| recorded.is_none() || same == Some(true);

@@ -1,16 +1,22 @@
 //! Liveness through pidfds and the process table.
 
 mod executors;
+mod held;
 mod here;
+mod info;
 mod look;
 mod patience;
 mod pidfd;
+mod probe;
 mod session;
 mod stat;
 mod stop;
 mod table;
+mod watch;
+mod witness;
 
 pub(super) use here::{Here, host_name};
+pub use watch::PidfdWatch;
 
 use reaper_core::{Finding, Sighting};
 use rustix::process::Pid;

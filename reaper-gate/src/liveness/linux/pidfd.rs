@@ -36,6 +36,11 @@ impl Pidfd {
         self.pid
     }
 
+    /// The descriptor itself.
+    pub(super) const fn file(&self) -> &File {
+        &self.fd
+    }
+
     /// Its inode, which no other process of this boot has; `None` on a kernel without pidfs.
     pub(super) fn inode(&self) -> Option<u64> {
         let fs = fstatfs(&self.fd).ok()?;

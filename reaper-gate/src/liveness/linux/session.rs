@@ -2,14 +2,21 @@
 //!
 //! The kernel keeps a number from being used again as long as a session or a group has it as its name, so a process
 //! whose session or group is called by the leader's pid descends from that leader.
+//!
+//! The table is not read at one instant: a process that forks and ends meanwhile could be missed together with its
+//! child. The kernel is asked in one call whether the group has members, and what it says is reconciled with the
+//! table.
+
+use std::collections::BTreeMap;
 
 use rustix::{
     io::Errno,
-    process::{Pid, test_kill_process_group},
+    process::{Pid, getpgid, getsid, test_kill_process_group},
 };
 
 use super::{
     pidfd::{Pidfd, is_absent},
+    stat::Stat,
     table::Table,
 };
 
@@ -22,76 +29,190 @@ pub(super) struct Member {
     pub(super) group: i32,
 }
 
-/// What a look at the whole table has shown.
+/// What a look at the whole table has shown, with the living held.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     /// Those that live, in the table's order.
     pub(super) living: Vec<Member>,
     /// Why there may be more than could be seen.
     pub(super) hidden: Option<String>,
-    /// Members that have ended and wait to be reaped.
-    ended: usize,
+    /// Whether members have ended and wait to be reaped.
+    ended: bool,
+}
+
+/// What a look at the whole table has shown, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Remains {
+    /// How many members live.
+    pub(super) living: u32,
+    /// Why there may be more than could be seen.
+    pub(super) hidden: Option<String>,
+    /// Whether members have ended and wait to be reaped.
+    ended: bool,
 }
 
 impl Members {
     /// Looks for them.
-    ///
-    /// The table is not read at one instant: a process that forks and ends meanwhile could be missed together with
-    /// its child. The kernel is asked in one call whether the group has members, and what it says is
-    /// reconciled with the table.
     pub(super) fn of(leader: Pid, table: &Table) -> Self {
         let first = Self::scan(leader, table);
-        if !first.contradicts_the_kernel(leader) {
+        if first.found_any() || !group_exists(leader) {
             return first;
         }
         let mut second = Self::scan(leader, table);
-        if second.contradicts_the_kernel(leader) {
-            second.hidden = Some("its process group has members that the process table does not show".to_owned());
+        if !second.found_any() && group_exists(leader) {
+            second.hidden = Some(NOT_SHOWN.to_owned());
         }
         second
     }
 
-    /// Whether nothing was found, although the group of the leader's number is not empty.
-    fn contradicts_the_kernel(&self, leader: Pid) -> bool {
-        // -1 is no group but everybody.
-        let found = !self.living.is_empty() || self.ended > 0 || self.hidden.is_some();
-        !found && leader != Pid::INIT && matches!(test_kill_process_group(leader), Ok(()) | Err(Errno::PERM))
+    const fn found_any(&self) -> bool {
+        !self.living.is_empty() || self.ended || self.hidden.is_some()
     }
 
     fn scan(leader: Pid, table: &Table) -> Self {
         let mut members = Self { hidden: table.whole.clone().err(), ..Self::default() };
-        match table.pids() {
-            Ok(pids) => pids.into_iter().for_each(|pid| members.look_at(pid, leader, table)),
-            Err(why) => members.hidden = Some(why),
+        let pids = match table.pids() {
+            Ok(pids) => pids,
+            Err(why) => return Self { hidden: Some(why), ..members },
+        };
+        for pid in pids {
+            match look(pid, table, &|name| name == leader.as_raw_pid()) {
+                Look::Stranger => {}
+                Look::Living(pidfd, stat) => members.living.push(Member { pidfd, group: stat.group }),
+                Look::Ended(_) => members.ended = true,
+                Look::Hidden(_, why) => members.hidden = Some(why),
+            }
         }
         members
     }
+}
 
-    fn look_at(&mut self, pid: Pid, leader: Pid, table: &Table) {
-        let name = leader.as_raw_pid();
-        let belongs = || match table.stat(pid) {
-            Ok(Some(stat)) => Ok((stat.session == name || stat.group == name).then_some(stat)),
-            Ok(None) => Ok(None),
-            Err(why) => Err(why),
-        };
-        match belongs() {
-            Ok(Some(_)) => {}
-            Ok(None) => return,
+impl Remains {
+    /// Looks for what is left of each of these leaders, by their numbers, in one reading of the table. Only if the
+    /// kernel contradicts it the table is read once more, for those of whom it does.
+    pub(super) fn of_each(leaders: &[Pid], table: &Table) -> BTreeMap<i32, Self> {
+        let mut found = Self::scan(leaders, table);
+        let doubted: Vec<Pid> = found
+            .iter()
+            .filter(|(pid, left)| left.is_nothing() && names_group(**pid))
+            .filter_map(|(pid, _)| Pid::from_raw(*pid))
+            .collect();
+        if !doubted.is_empty() {
+            let mut again = Self::scan(&doubted, table);
+            for (leader, left) in &mut again {
+                if left.is_nothing() && names_group(*leader) {
+                    left.hidden = Some(NOT_SHOWN.to_owned());
+                }
+            }
+            found.append(&mut again);
+        }
+        found
+    }
+
+    const fn is_nothing(&self) -> bool {
+        self.living == 0 && !self.ended && self.hidden.is_none()
+    }
+
+    fn scan(leaders: &[Pid], table: &Table) -> BTreeMap<i32, Self> {
+        let hidden = table.whole.clone().err();
+        let mut found: BTreeMap<i32, Self> = leaders
+            .iter()
+            .map(|leader| (leader.as_raw_pid(), Self { hidden: hidden.clone(), ..Self::default() }))
+            .collect();
+        if found.is_empty() {
+            return found;
+        }
+        let pids = match table.pids() {
+            Ok(pids) => pids,
             Err(why) => {
-                self.hidden = Some(why);
-                return;
+                found.values_mut().for_each(|left| left.hidden = Some(why.clone()));
+                return found;
+            }
+        };
+        for pid in pids {
+            let seen = look(pid, table, &|name| found.contains_key(&name));
+            match seen {
+                Look::Stranger => {}
+                Look::Living(_, stat) => of(&mut found, stat, |left| left.living = left.living.saturating_add(1)),
+                Look::Ended(stat) => of(&mut found, stat, |left| left.ended = true),
+                Look::Hidden(Some(stat), why) => of(&mut found, stat, |left| left.hidden = Some(why.clone())),
+                // Whose it would be is not known, so it may be anybody's.
+                Look::Hidden(None, why) => found.values_mut().for_each(|left| left.hidden = Some(why.clone())),
             }
         }
-        // Read again once it is held: what was read before may have been of another process with that number.
-        let held = Pidfd::open(pid).map(|pidfd| (belongs(), pidfd.has_ended(), pidfd));
-        match held {
-            Ok((Ok(Some(_)) | Err(_), Ok(true), _)) => self.ended += 1,
-            Ok((Ok(Some(stat)), Ok(false), pidfd)) => self.living.push(Member { pidfd, group: stat.group }),
-            Ok((Ok(None), ..)) => {}
-            Ok((Err(why), ..)) => self.hidden = Some(why),
-            Ok((_, Err(error), _)) => self.hidden = Some(format!("poll: {error}")),
-            Err(error) if is_absent(error) => {}
-            Err(error) => self.hidden = Some(format!("pidfd_open: {error}")),
+        found
+    }
+}
+
+/// Takes something down with the leader of the session and with the leader of the group, once if they are one.
+fn of(found: &mut BTreeMap<i32, Remains>, stat: Stat, mut note: impl FnMut(&mut Remains)) {
+    let group = (stat.group != stat.session).then_some(stat.group);
+    for name in [Some(stat.session), group].into_iter().flatten() {
+        if let Some(left) = found.get_mut(&name) {
+            note(left);
         }
     }
 }
+
+/// What one process of the table is.
+#[derive(Debug)]
+enum Look {
+    /// In none of the sessions and groups that are looked for, or gone.
+    Stranger,
+    /// A member, held, that lives.
+    Living(Pidfd, Stat),
+    /// A member that waits to be reaped.
+    Ended(Stat),
+    /// Cannot be told; with what was read of it first.
+    Hidden(Option<Stat>, String),
+}
+
+fn look(pid: Pid, table: &Table, is_leader: &dyn Fn(i32) -> bool) -> Look {
+    if is_stranger(pid, is_leader) {
+        return Look::Stranger;
+    }
+    let belongs = |stat: &Stat| is_leader(stat.session) || is_leader(stat.group);
+    let first = match table.stat(pid) {
+        Ok(Some(stat)) if belongs(&stat) => stat,
+        Ok(_) => return Look::Stranger,
+        Err(why) => return Look::Hidden(None, why),
+    };
+    let pidfd = match Pidfd::open(pid) {
+        Ok(pidfd) => pidfd,
+        Err(error) if is_absent(error) => return Look::Stranger,
+        Err(error) => return Look::Hidden(Some(first), format!("pidfd_open: {error}")),
+    };
+    // Read again once it is held: what was read before may have been of another process with that number.
+    match (table.stat(pid), pidfd.has_ended()) {
+        (Ok(Some(stat)), _) if !belongs(&stat) => Look::Stranger,
+        (Ok(None), _) => Look::Stranger,
+        (Ok(Some(stat)), Ok(false)) => Look::Living(pidfd, stat),
+        (Ok(Some(stat)), Ok(true)) => Look::Ended(stat),
+        (Err(_), Ok(true)) => Look::Ended(first),
+        (Err(why), Ok(false)) => Look::Hidden(Some(first), why),
+        (_, Err(error)) => Look::Hidden(Some(first), format!("poll: {error}")),
+    }
+}
+
+/// Whether the kernel says that a process is in none of the sessions and groups that are looked for, or that there is
+/// none. A tenth of what its file costs, and nearly all processes of a host are strangers.
+fn is_stranger(pid: Pid, is_leader: &dyn Fn(i32) -> bool) -> bool {
+    match (getsid(Some(pid)), getpgid(Some(pid))) {
+        (Ok(session), Ok(group)) => !is_leader(session.as_raw_pid()) && !is_leader(group.as_raw_pid()),
+        (Err(Errno::SRCH), Err(Errno::SRCH)) => true,
+        _ => false,
+    }
+}
+
+/// As [`group_exists`], by the bare number.
+fn names_group(leader: i32) -> bool {
+    Pid::from_raw(leader).is_some_and(group_exists)
+}
+
+/// Whether the kernel knows of a group with this number, whoever is in it.
+fn group_exists(leader: Pid) -> bool {
+    // -1 is no group but everybody.
+    leader != Pid::INIT && matches!(test_kill_process_group(leader), Ok(()) | Err(Errno::PERM))
+}
+
+const NOT_SHOWN: &str = "its process group has members that the process table does not show";

@@ -11,6 +11,9 @@ pub(super) struct Stat {
     pub(super) session: i32,
     /// When it started, in clock ticks since boot (field 22).
     pub(super) start_time: u64,
+    /// The wait status of a process that has ended (field 52), 0 where it is kept from the reader; `None` before Linux
+    /// 3.5.
+    pub(super) exit_status: Option<i32>,
 }
 
 impl Stat {
@@ -27,7 +30,8 @@ impl Stat {
         let group = fields.nth(1)?.parse().ok()?;
         let session = fields.next()?.parse().ok()?;
         let start_time = fields.nth(15)?.parse().ok()?;
-        Some(Self { state, group, session, start_time })
+        let exit_status = fields.nth(29).and_then(|field| field.parse().ok());
+        Some(Self { state, group, session, start_time, exit_status })
     }
 }
 
@@ -44,7 +48,7 @@ mod tests {
         let line = format!("4711 (sleep) S {TAIL}\n");
         assert_eq!(
             Stat::parse(line.as_bytes()),
-            Some(Stat { state: b'S', group: 41, session: 42, start_time: 8899 })
+            Some(Stat { state: b'S', group: 41, session: 42, start_time: 8899, exit_status: None })
         );
     }
 
@@ -63,6 +67,13 @@ mod tests {
         }
         assert_eq!(Stat::parse(b"4711 sleep S 1 2 3"), None);
         assert_eq!(Stat::parse(b"4711 (sleep) SS 1 2 3"), None);
+    }
+
+    #[test]
+    fn the_wait_status_is_the_last_of_52_fields() {
+        let rest: Vec<String> = (23..52).map(|field| field.to_string()).collect();
+        let line = format!("4711 (x) Z 7 41 42 0 -1 0 1 0 0 0 3 4 0 0 20 0 1 0 8899 {} 1792\n", rest.join(" "));
+        assert_eq!(Stat::parse(line.as_bytes()).and_then(|stat| stat.exit_status), Some(1792));
     }
 
     #[test]
@@ -87,13 +98,13 @@ mod tests {
             line.extend(format!(
                 ") {} 1 {group} {session} 0 -1 4194560 1 0 0 0 3 4 0 0 20 0 1 0 {start_time} 9 9\n", char::from(state)
             ).into_bytes());
-            prop_assert_eq!(Stat::parse(&line), Some(Stat { state, group, session, start_time }));
+            prop_assert_eq!(Stat::parse(&line), Some(Stat { state, group, session, start_time, exit_status: None }));
         }
 
         #[test]
         fn a_name_made_of_brackets_and_fields_leaves_them_alone(name in r"[()  RSZ0-9\n-]{0,64}", start_time: u64) {
             let line = format!("1 ({name}) S 1 2 3 0 -1 4194560 1 0 0 0 3 4 0 0 20 0 1 0 {start_time} 9");
-            prop_assert_eq!(Stat::parse(line.as_bytes()), Some(Stat { state: b'S', group: 2, session: 3, start_time }));
+            prop_assert_eq!(Stat::parse(line.as_bytes()), Some(Stat { state: b'S', group: 2, session: 3, start_time, exit_status: None }));
         }
 
         #[test]

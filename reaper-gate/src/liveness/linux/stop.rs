@@ -31,7 +31,7 @@ impl Here {
         };
         let leader = match self.look(executor) {
             Leader::Runs(pidfd, Matched::Whole) => Some(pidfd),
-            Leader::Gone(_) => None,
+            Leader::Gone(..) => None,
             Leader::Over(Finding::Rebooted) => return Stopped::WasGone,
             Leader::Runs(_, Matched::InPart | Matched::PidOnly) | Leader::Over(_) | Leader::Unknown(_) => {
                 return Stopped::NotVerified;

@@ -57,6 +57,19 @@ impl Table {
         }
     }
 
+    /// The wait status of a process that has ended and waits to be reaped, where its file tells it; 0 to those who
+    /// may not know.
+    pub(super) fn exit_status(&self, pid: Pid) -> Option<i32> {
+        let stat = self.stat(pid).ok()??;
+        stat.exit_status.filter(|_| stat.state == b'Z')
+    }
+
+    /// Whether the kernel lets us see what only those may see who may trace the process. It says so of those, too, that
+    /// wait to be reaped.
+    pub(super) fn may_trace(&self, pid: Pid) -> bool {
+        self.ours.is_ok() && self.entry(pid, "ns/pid").read_link().is_ok()
+    }
+
     /// Whether the process was started with this `NAME=value` in its environment, as the first of that name. False
     /// where it cannot be read.
     pub(super) fn was_started_with(&self, pid: Pid, name: &str, value: &str) -> bool {

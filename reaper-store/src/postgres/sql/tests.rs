@@ -2,10 +2,10 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use super::{books, claims, load, outbox, schema, worker};
+use super::{books, claims, load, nodes, outbox, schema, worker};
 
 fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [load::ALL, claims::ALL, outbox::ALL, books::ALL, worker::ALL, schema::ALL].concat().into_iter()
+    [load::ALL, claims::ALL, nodes::ALL, outbox::ALL, books::ALL, worker::ALL, schema::ALL].concat().into_iter()
 }
 
 /// `UPDATE_GOLDEN=1` writes the file anew.
@@ -226,8 +226,14 @@ mod plans {
         connection.batch_execute("VACUUM").unwrap();
         let store = database.open(Options::default());
         let until = chrono::DateTime::<chrono::Utc>::MAX_UTC;
-        let wanted =
-            Wanted { exits_until: until, started_until: until, late_finishes: true, suspects: vec![], here: None };
+        let wanted = Wanted {
+            exits_until: until,
+            started_until: until,
+            late_finishes: true,
+            suspects: vec![],
+            here: None,
+            lost: vec![],
+        };
         let mut next_xid = || {
             let now = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS \"QUERY PLAN\"";
             sql_query(now).get_result::<Step>(&mut connection).unwrap().step

@@ -5,6 +5,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use reaper_core::{Certainty, Liveness, Sighting};
+
 use super::{super::table::Table, *};
 
 const OTHER_BOOT: &str = "00000000-1111-2222-3333-444444444444";
