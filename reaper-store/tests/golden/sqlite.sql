@@ -2,7 +2,7 @@
 SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER);
 
 -- LOAD
-SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now) c LEFT JOIN (
+SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now) c LEFT JOIN (
     SELECT * FROM (SELECT 0 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_exit
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at IS NULL
             AND id > :after_timeless_exits
@@ -36,10 +36,29 @@ SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.ta
         WHERE status = 'running' AND reaper_executor IS NULL AND pid IS NOT NULL AND id > :after_bare AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
             AND coalesce(reaper_inherited, 0) & 1 = 0 AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IS NOT :host
         ORDER BY id LIMIT :limit_bare + 0)
+    UNION ALL SELECT * FROM (SELECT 9 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_executor
+        WHERE status = 'running' AND reaper_executor IS NOT NULL AND id > :after_lost_executors AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IN (SELECT json_extract(value, '$[0]') FROM json_each(:lost))
+            AND EXISTS (SELECT 1 FROM json_each(:lost) l
+                WHERE substr(reaper_executor, 1, length(json_extract(l.value, '$[1]'))) = json_extract(l.value, '$[1]')
+                    AND (json_extract(l.value, '$[2]') OR coalesce(reaper_node_bound, 0) = 1)) AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
+            AND (:host IS NULL OR (substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IS NOT :host AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IS NOT :host))
+            AND NOT (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0)
+        ORDER BY id LIMIT :limit_lost_executors + 0)
+    UNION ALL SELECT * FROM (SELECT 10 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_monitor
+        WHERE status = 'running' AND reaper_monitor IS NOT NULL AND id > :after_lost_monitors AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IN (SELECT json_extract(value, '$[0]') FROM json_each(:lost))
+            AND EXISTS (SELECT 1 FROM json_each(:lost) l
+                WHERE substr(reaper_monitor, 1, length(json_extract(l.value, '$[1]'))) = json_extract(l.value, '$[1]')
+                    AND (json_extract(l.value, '$[2]') OR coalesce(reaper_node_bound, 0) = 1)) AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
+            AND (:host IS NULL OR (substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IS NOT :host AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IS NOT :host))
+            AND NOT (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0) AND NOT (reaper_executor IS NOT NULL AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IN (SELECT json_extract(value, '$[0]') FROM json_each(:lost))
+            AND EXISTS (SELECT 1 FROM json_each(:lost) l
+                WHERE substr(reaper_executor, 1, length(json_extract(l.value, '$[1]'))) = json_extract(l.value, '$[1]')
+                    AND (json_extract(l.value, '$[2]') OR coalesce(reaper_node_bound, 0) = 1)))
+        ORDER BY id LIMIT :limit_lost_monitors + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id;
 
 -- JOB
-SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN tasks t ON t.id = j.task_id WHERE j.id = :job;
+SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN tasks t ON t.id = j.task_id WHERE j.id = :job;
 
 -- RUNNING
 SELECT
@@ -87,7 +106,7 @@ UPDATE jobs SET status = 'failed', reaper_last_error = :reason WHERE id = :job A
 
 -- CLAIM_REQUEUE
 UPDATE jobs SET status = 'queued', pid = NULL, reaper_exit_code = NULL, reaper_exit_at = NULL,
-    reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL, reaper_beat = NULL, reaper_beat_at = NULL,
+    reaper_attach = NULL, reaper_node_bound = NULL, reaper_executor = NULL, reaper_monitor = NULL, reaper_beat = NULL, reaper_beat_at = NULL,
     reaper_terminating_at = NULL, reaper_available_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) + :wait, reaper_last_error = :reason,
     reaper_rescues = min(coalesce(reaper_rescues, 0) * :keep + :add, 4294967295) WHERE id = :job AND status = :status AND coalesce(reaper_fence, 0) = :fence
     AND CASE WHEN coalesce(reaper_inherited, 0) & 2 = 0 THEN run_id END IS :run
@@ -129,8 +148,42 @@ INSERT INTO reaper_events
 
 -- REQUEUE_ALL
 UPDATE jobs SET status = 'queued', pid = NULL, reaper_exit_code = NULL, reaper_exit_at = NULL,
-    reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL, reaper_beat = NULL, reaper_beat_at = NULL,
+    reaper_attach = NULL, reaper_node_bound = NULL, reaper_executor = NULL, reaper_monitor = NULL, reaper_beat = NULL, reaper_beat_at = NULL,
     reaper_terminating_at = NULL, reaper_available_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE status = 'running';
+
+-- BEAT_NODE
+INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
+    VALUES (:host, :boot, 'up', 1, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :ttl, :reaper)
+    ON CONFLICT (host, boot) DO UPDATE SET state = 'up', beat = beat + 1, beat_at = excluded.beat_at,
+        ttl_ms = excluded.ttl_ms, reaper = excluded.reaper
+    WHERE state <> 'declared_dead';
+
+-- RETIRE_NODE
+UPDATE reaper_nodes SET state = 'retired' WHERE host = :host AND boot = :boot AND state = 'up';
+
+-- REVIVE_NODE
+UPDATE reaper_nodes SET state = 'up'
+    WHERE host = :host AND boot = :boot AND state = 'declared_dead';
+
+-- NODE_STATE
+SELECT state FROM reaper_nodes WHERE host = :host AND boot = :boot;
+
+-- DECLARE_NODE
+INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
+    VALUES (:host, :boot, 'declared_dead', 0, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :ttl, '')
+    ON CONFLICT (host, boot) DO UPDATE SET state = 'declared_dead';
+
+-- BOOTS
+SELECT boot FROM reaper_nodes WHERE host = :host
+    UNION SELECT substr(rest, 1, instr(rest, '/') - 1) FROM (
+        SELECT substr(reaper_executor, length(:host) + 2) AS rest FROM jobs INDEXED BY reaper_jobs_executor
+        WHERE status = 'running' AND reaper_executor IS NOT NULL AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host
+        UNION ALL SELECT substr(reaper_monitor, length(:host) + 2) FROM jobs INDEXED BY reaper_jobs_monitor
+        WHERE status = 'running' AND reaper_monitor IS NOT NULL AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host)
+    ORDER BY 1;
+
+-- NODES
+SELECT host, boot, state, beat, beat_at, ttl_ms, reaper FROM reaper_nodes ORDER BY host, boot;
 
 -- POST
 INSERT INTO reaper_outbox (key, job_id, effect, created_at, due_at)
@@ -207,12 +260,12 @@ INSERT INTO jobs
 SELECT id FROM jobs WHERE reaper_source_key = :source_key;
 
 -- TAKEABLE
-SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs INDEXED BY reaper_jobs_queued WHERE status = 'queued' AND reaper_exit_code IS NOT 0
+SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs INDEXED BY reaper_jobs_queued WHERE status = 'queued' AND reaper_exit_code IS NOT 0
         AND (reaper_available_at IS NULL OR reaper_available_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) AND id > :after AND (:agent IS NULL OR agent = :agent)
         ORDER BY id LIMIT :limit + 0) j LEFT JOIN tasks t ON t.id = j.task_id ORDER BY j.id;
 
 -- TAKEABLE_JOB
-SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs WHERE id = :job AND status = 'queued' AND reaper_exit_code IS NOT 0
+SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs WHERE id = :job AND status = 'queued' AND reaper_exit_code IS NOT 0
         AND (reaper_available_at IS NULL OR reaper_available_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))) j LEFT JOIN tasks t ON t.id = j.task_id;
 
 -- BEGIN_RUN
@@ -220,7 +273,8 @@ INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, datet
 
 -- TAKE
 UPDATE jobs SET status = 'running', attempts = min(attempts + 1, 4294967295),
-    run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor
+    run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor,
+    reaper_node_bound = :node_bound
     WHERE id = :job AND status = 'queued';
 
 -- ATTACH
