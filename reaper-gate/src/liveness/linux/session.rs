@@ -9,9 +9,10 @@
 
 use std::collections::BTreeMap;
 
+use nix::unistd::{Pid as AnyPid, getpgid, getsid};
 use rustix::{
     io::Errno,
-    process::{Pid, getpgid, getsid, test_kill_process_group},
+    process::{Pid, test_kill_process_group},
 };
 
 use super::{
@@ -197,9 +198,11 @@ fn look(pid: Pid, table: &Table, is_leader: &dyn Fn(i32) -> bool) -> Look {
 /// Whether the kernel says that a process is in none of the sessions and groups that are looked for, or that there is
 /// none. A tenth of what its file costs, and nearly all processes of a host are strangers.
 fn is_stranger(pid: Pid, is_leader: &dyn Fn(i32) -> bool) -> bool {
-    match (getsid(Some(pid)), getpgid(Some(pid))) {
-        (Ok(session), Ok(group)) => !is_leader(session.as_raw_pid()) && !is_leader(group.as_raw_pid()),
-        (Err(Errno::SRCH), Err(Errno::SRCH)) => true,
+    let pid = Some(AnyPid::from_raw(pid.as_raw_pid()));
+    match (getsid(pid), getpgid(pid)) {
+        // Kernel threads, and processes that came from an outer namespace, have 0.
+        (Ok(session), Ok(group)) => !is_leader(session.as_raw()) && !is_leader(group.as_raw()),
+        (Err(nix::Error::ESRCH), Err(nix::Error::ESRCH)) => true,
         _ => false,
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use nix::unistd::{Pid as AnyPid, getpgid, getpgrp};
 use reaper_core::{Attempt, Finding, ProcessIdentity};
-use rustix::process::{Pid, Signal, getpgid, getpgrp, getpid, kill_process_group};
+use rustix::process::{Pid, Signal, getpid, kill_process_group};
 
 use super::{
     here::Here,
@@ -170,7 +171,9 @@ impl Rest<'_> {
 /// Signals the process group of a verified leader, if the leader leads one of its own. Says whether it did.
 fn signal_group(leader: &Pidfd, signal: Signal) -> bool {
     let pid = leader.pid();
-    let leads = pid != Pid::INIT && pid != getpgrp() && getpgid(Some(pid)) == Ok(pid);
+    // A group of an outer namespace is 0 here.
+    let own = AnyPid::from_raw(pid.as_raw_pid());
+    let leads = pid != Pid::INIT && own != getpgrp() && getpgid(Some(own)) == Ok(own);
     // Alive after its group was read: it was the group of this process and no other's.
     leads && leader.has_ended() == Ok(false) && kill_process_group(pid, signal).is_ok()
 }
