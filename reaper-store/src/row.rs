@@ -20,6 +20,7 @@ pub(crate) enum Raw {
     #[default]
     Null,
     Int(i64),
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "PostgreSQL's columns hold none that is read"))]
     Real(f64),
     Text(String),
     /// A text or a blob that is no UTF-8, cut short, with its whole length in bytes.
