@@ -34,7 +34,7 @@ impl Cluster {
     /// Starts one. `None`, said loudly, where the tests do not run under `cargo xtask`.
     #[must_use]
     pub fn start() -> Option<Self> {
-        let Some(chores) = env::var_os("REAPER_TEST_CHORES") else {
+        let Some(chores) = env::var_os("XTASK_PROGRAM") else {
             skipped("a PostgreSQL server of one's own is started by `cargo xtask pg -- <command>`");
             return None;
         };

@@ -128,16 +128,22 @@ pub fn adopted(binary: &str) -> (Database, Program) {
 }
 
 /// Asks again and again until the answer is yes, for half a minute at most.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..600 {
+pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    within(Duration::from_secs(30), what, holds);
+}
+
+/// Asks again and again until the answer is yes, for so long at most.
+pub fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    const PAUSE: Duration = Duration::from_millis(50);
+    for _ in 0..limit.as_millis() / PAUSE.as_millis() {
         if holds() {
             return;
         }
         let (_sender, never) = mpsc::channel::<()>();
         // A pause between two looks; what is waited for is the condition.
-        never.recv_timeout(Duration::from_millis(50)).ok();
+        never.recv_timeout(PAUSE).ok();
     }
-    panic!("not within half a minute: {what}");
+    panic!("not within {} s: {what}", limit.as_secs());
 }
 
 /// Sends a signal to a process that this one has started.

@@ -52,7 +52,7 @@ fn shape(line: &str) -> String {
             shape.push_str("time");
             let (mut end, mut last) = (end, at);
             while end.is_empty()
-                && let [figure, unit, ..] = &words[last..]
+                && let Some([figure, unit, ..]) = words.get(last..)
                 && figure.bytes().all(|c| c.is_ascii_digit())
                 && UNITS.contains(&unit.trim_end_matches([',', ':', ';']))
             {

@@ -12,7 +12,7 @@ use reaper_tests::{
     cluster::Cluster,
     database::{Database, Scratch},
     jobs::task,
-    program::{eventually, signal},
+    program::{eventually, signal, within},
 };
 use rustix::process::Signal;
 
@@ -37,6 +37,9 @@ impl Drop for Running<'_> {
 
 /// Tasks that have two stages before them.
 const TASKS: i64 = 30;
+
+/// How long anything may take that waits for a server which recovers on a machine that is busy with other tests.
+const LONG: Duration = Duration::from_secs(180);
 
 /// A worker of a program that knows nothing of Reaper: it takes a job, records the end of its work, and dies before it
 /// settles the job. Every fourth time it dies before it has recorded anything.
@@ -93,16 +96,16 @@ fn all_converges_and_nothing_is_done_twice_when_the_server_falls_three_times() {
         }
         for fall in 1..=3 {
             // In the midst of it: something was done since the last fall, and something is left.
-            eventually("some tasks are through", || released() >= fall * TASKS / 5);
+            within(LONG, "some tasks are through", || released() >= fall * TASKS / 5);
             assert!(released() < TASKS, "there is work left");
             cluster.kill();
             cluster.start_again();
             // A delivery that was under way is anybody's when its lease is over: it is over sooner here.
             database.sql("UPDATE reaper_outbox SET leased_until = 0, due_at = 0 WHERE state = 'pending'");
         }
-        eventually("every task is through", || released() == TASKS);
-        eventually("no job is left", || database.count("jobs WHERE status IN ('queued', 'running')") == 0);
-        eventually("every effect is delivered", || database.count("reaper_outbox WHERE state <> 'done'") == 0);
+        within(LONG, "every task is through", || released() == TASKS);
+        within(LONG, "no job is left", || database.count("jobs WHERE status IN ('queued', 'running')") == 0);
+        within(LONG, "every effect is delivered", || database.count("reaper_outbox WHERE state <> 'done'") == 0);
         done.store(true, Ordering::SeqCst);
         for reaper in &mut running.reapers {
             assert!(reaper.try_wait().unwrap().is_none(), "a reaper outlives the server's falls");
@@ -142,7 +145,7 @@ fn a_reaper_that_starts_before_the_server_waits_for_it() {
 
     let reaper = program.spawn(&["run"]);
     cluster.start_again();
-    eventually("the orphan is settled", || database.count("jobs WHERE status = 'queued'") == 1);
+    within(LONG, "the orphan is settled", || database.count("jobs WHERE status = 'queued'") == 1);
     signal(&reaper, Signal::TERM);
     let output = reaper.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));

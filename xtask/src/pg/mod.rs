@@ -89,7 +89,7 @@ const DURABLE: &str = "durable";
 const COMMAND: &str = "command";
 
 /// The variable that names this program, for tests that need a server which they may kill.
-const CHORES: &str = "REAPER_TEST_CHORES";
+const CHORES: &str = "XTASK_PROGRAM";
 
 #[cfg(test)]
 mod tests {
