@@ -27,7 +27,7 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// NodeObservations after these reads of one node's counter, ten seconds apart.
+/// What is known after these reads of one node's counter, ten seconds apart.
 fn after(beats: &[i64]) -> NodeObservations {
     let mut nodes = NodeObservations::default();
     for (at, beat) in (0..).step_by(10).zip(beats) {

@@ -1,14 +1,16 @@
 //! The configuration: `reaper.toml`, then `REAPER_*`, then flags, later ones over earlier ones.
 
 mod load;
+mod node;
 mod shape;
 mod span;
 #[cfg(test)]
 mod tests;
 
 pub use load::{ConfigError, Flags, load};
+pub use node::NodeConfig;
 pub use shape::{
-    AgentConfig, BackoffConfig, BreakerConfig, Config, ExitConfig, GateConfig, LeaseConfig, NodeConfig,
-    NotifyConfig, PipelineConfig, Pooling, StageConfig, TelegramConfig,
+    AgentConfig, BackoffConfig, BreakerConfig, Config, ExitConfig, GateConfig, LeaseConfig, NotifyConfig,
+    PipelineConfig, Pooling, StageConfig, TelegramConfig,
 };
 pub use span::StartTimeout;

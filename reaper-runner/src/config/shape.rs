@@ -15,7 +15,10 @@ use reaper_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::span::{StartTimeout, duration, maybe_duration};
+use super::{
+    node::NodeConfig,
+    span::{StartTimeout, duration, maybe_duration},
+};
 use crate::Settings;
 
 /// The configuration of the program.
@@ -100,20 +103,6 @@ pub enum Pooling {
     Session,
     /// A pooler that gives a client another session for each transaction.
     Transaction,
-}
-
-/// This host among others: what proves to them that its reaper is there.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NodeConfig {
-    /// Whether `run` beats, and the beats of other hosts are followed. Where it is not said: on PostgreSQL.
-    pub follow: Option<bool>,
-    /// The time between two beats.
-    #[serde(with = "duration")]
-    pub beat: Duration,
-    /// For how long a node's silence is no loss; at least three beats.
-    #[serde(with = "duration")]
-    pub ttl: Duration,
 }
 
 /// How long a requeued job waits.
@@ -280,13 +269,6 @@ impl Default for Config {
             leases: LeaseConfig::default(),
             notify: NotifyConfig::default(),
         }
-    }
-}
-
-impl Default for NodeConfig {
-    fn default() -> Self {
-        let NodeTiming { interval, ttl } = NodeTiming::default();
-        Self { follow: None, beat: interval, ttl }
     }
 }
 

@@ -66,10 +66,10 @@ pub fn a_retired_node_beats_again(subject: &dyn Subject) {
     let (a, store) = (id("a", "1"), scene.store());
     store.retire_node(&a).expect("a retirement works");
     assert_eq!(store.nodes().expect("a read works"), []);
-    let _ = beat(scene, "a", "1");
+    assert_eq!(beat(scene, "a", "1"), Beaten::Up);
     store.retire_node(&a).expect("a retirement works");
     assert_eq!((node(scene, &a).node.state, node(scene, &a).node.beat), (NodeState::Retired, 1));
-    let _ = beat(scene, "a", "1");
+    assert_eq!(beat(scene, "a", "1"), Beaten::Up);
     assert_eq!((node(scene, &a).node.state, node(scene, &a).node.beat), (NodeState::Up, 2));
 }
 
@@ -77,9 +77,9 @@ pub fn a_retired_node_beats_again(subject: &dyn Subject) {
 pub fn a_declared_node_is_told_so(subject: &dyn Subject) {
     let scene = Scene::of(subject);
     let (a, store) = (id("a", "1"), scene.store());
-    let _ = beat(scene, "a", "1");
+    assert_eq!(beat(scene, "a", "1"), Beaten::Up);
     assert!(!store.revive_node(&a).expect("a revival works"), "nobody has declared it dead");
-    assert_eq!(declare(scene, "a", &Boots::One("1".into())), [a.clone()]);
+    assert_eq!(declare(scene, "a", &Boots::One("1".into())), std::slice::from_ref(&a));
     assert_eq!(declare(scene, "a", &Boots::One("1".into())), [], "it is said already");
     for _ in 0..2 {
         assert_eq!(beat(scene, "a", "1"), Beaten::DeclaredDead);
@@ -96,8 +96,8 @@ pub fn a_declared_node_is_told_so(subject: &dyn Subject) {
 pub fn a_host_is_declared_dead_in_every_boot(subject: &dyn Subject) {
     let scene = Scene::of(subject);
     let of = |host: &str, boot: &str| ProcessIdentity { boot: boot.into(), ..process(host, 11) };
-    let _ = beat(scene, "a", "1");
-    let _ = beat(scene, "ab", "1");
+    assert_eq!(beat(scene, "a", "1"), Beaten::Up);
+    assert_eq!(beat(scene, "ab", "1"), Beaten::Up);
     let _monitor = attached(scene, &of("a", "2"), None);
     let _executor = attached(scene, &of("b", "7"), Some(&of("a", "3")));
     let _other = attached(scene, &of("ab", "4"), None);

@@ -121,7 +121,7 @@ fn the_documented_grants_are_enough() {
     let sent = reaper_store::outbox::Delivered::Done { note: "sent".into() };
     assert!(store.record(&leased[0], &sent).unwrap());
     store.set_mode(Mode::Enforce).unwrap();
-    let taken = store.take(&Wants::Any, &Launcher::free(monitor.clone())).unwrap().unwrap();
+    let taken = store.take(&Wants::Any, &Launcher::free(monitor)).unwrap().unwrap();
     assert_eq!(store.requeue_all_running().unwrap(), 1);
     assert_eq!(store.census().unwrap().count(Status::Running), 0);
     assert_eq!(store.stalled(&[], 10).unwrap(), []);
