@@ -85,8 +85,10 @@ mod plans {
 
     /// The type of a place by its name: within `unnest` all are lists.
     fn kind(name: &str, is_unnested: bool) -> &'static str {
-        const TEXTS: [&str; 27] = [
+        const TEXTS: [&str; 29] = [
             "host",
+            "boot",
+            "reaper",
             "agent",
             "monitor",
             "executor",
@@ -115,7 +117,7 @@ mod plans {
             "evidence",
         ];
         match name {
-            "keys" | "final_stages" => "text[]",
+            "keys" | "final_stages" | "lost_hosts" | "lost_prefixes" => "text[]",
             "jobs" | "ids" | "suspects" => "bigint[]",
             name if TEXTS.contains(&name) || name == "effect" => {
                 if is_unnested {
@@ -204,8 +206,8 @@ mod plans {
                 ("reaper_jobs_age", 2),
                 ("reaper_jobs_late", 1),
                 ("jobs_pkey", 1),
-                ("reaper_jobs_executor", 1),
-                ("reaper_jobs_monitor", 1),
+                ("reaper_jobs_executor", 2),
+                ("reaper_jobs_monitor", 2),
                 ("reaper_jobs_bare", 1),
                 ("tasks_pkey", 1),
             ] {
