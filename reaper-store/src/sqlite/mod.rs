@@ -8,11 +8,13 @@ mod attempts;
 mod claims;
 mod connection;
 mod control;
+mod events;
 mod facts;
 mod fault;
 mod foreign;
 mod history;
 mod load;
+mod look_out;
 mod migrate;
 mod outbox;
 mod pool;
@@ -26,6 +28,7 @@ pub use connection::connect;
 use self::{
     connection::{Access, check_format},
     fault::Fault,
+    look_out::LookOut,
     pool::{Failed, Phase, Pool},
     statement::Statement,
 };
@@ -66,6 +69,7 @@ impl Default for Options {
 pub struct SqliteStore {
     pool: Pool,
     journal: Journal,
+    look_out: LookOut,
 }
 
 impl SqliteStore {
@@ -76,7 +80,11 @@ impl SqliteStore {
     /// A [`StoreError`] where there is no file, it cannot be opened, or it is no SQLite database. Nothing is created.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let access = if options.read_only { Access::Read } else { Access::Write };
-        let store = Self { pool: Pool::new(path, access, options.busy_timeout)?, journal: options.journal };
+        let store = Self {
+            pool: Pool::new(path, access, options.busy_timeout)?,
+            journal: options.journal,
+            look_out: LookOut::default(),
+        };
         store.pool.read(|session| check_format(session.connection))?;
         Ok(store)
     }
@@ -95,7 +103,7 @@ impl SqliteStore {
         if pool.path().exists() {
             pool.read(|session| check_format(session.connection))?;
         }
-        Ok(Self { pool, journal: options.journal })
+        Ok(Self { pool, journal: options.journal, look_out: LookOut::default() })
     }
 
     /// The file, as errors name it.

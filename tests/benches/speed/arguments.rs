@@ -27,6 +27,8 @@ pub struct Arguments {
     pub short: bool,
     /// With ten million finished jobs and as many events.
     pub history: bool,
+    /// Only the tables whose names hold this.
+    pub only: String,
     /// How the tables are printed.
     pub output: Output,
     /// Where the pictures go.
@@ -38,8 +40,14 @@ pub struct Arguments {
 impl Arguments {
     /// Reads the command line; anything unknown ends the process.
     pub fn read(mut words: impl Iterator<Item = String>) -> Self {
-        let mut arguments =
-            Self { short: false, history: false, output: Output::Text, pictures: None, child: None };
+        let mut arguments = Self {
+            short: false,
+            history: false,
+            only: String::new(),
+            output: Output::Text,
+            pictures: None,
+            child: None,
+        };
         while let Some(word) = words.next() {
             let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
             match word.as_str() {
@@ -47,6 +55,7 @@ impl Arguments {
                 "--bench" => {}
                 "--short" => arguments.short = true,
                 "--history" => arguments.history = true,
+                "--only" => arguments.only = value(),
                 "--pictures" => arguments.pictures = Some(value().into()),
                 "--output" => {
                     arguments.output = match value().as_str() {

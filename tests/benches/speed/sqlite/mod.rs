@@ -14,10 +14,28 @@ use crate::{
     table::{Case, Table},
 };
 
-/// All tables.
+/// All tables that are asked for.
 pub fn tables(arguments: &Arguments) -> Vec<Table> {
     let rounds = if arguments.short { 1 } else { 9 };
-    let sizes: &[u64] = if arguments.short { &[10_000] } else { &[1000, 10_000, 100_000, 1_000_000] };
+    let wants = |name: &str| name.contains(&arguments.only);
+    let mut tables = Vec::new();
+    if wants("sqlite-idle") || wants("sqlite-quiet") {
+        tables.extend(idles(arguments.short, rounds));
+    }
+    if wants("sqlite-rescue") {
+        tables.push(rescues(arguments.short, rounds));
+    }
+    if wants("sqlite-memory") {
+        tables.push(memories(arguments.short));
+    }
+    if arguments.history && wants("sqlite-history") {
+        tables.push(history(arguments.short, rounds));
+    }
+    tables
+}
+
+fn idles(is_short: bool, rounds: usize) -> [Table; 2] {
+    let sizes: &[u64] = if is_short { &[10_000] } else { &[1000, 10_000, 100_000, 1_000_000] };
     let (mut idle, mut quiet) = (Vec::new(), Vec::new());
     for &size in sizes {
         eprintln!("sqlite: idle passes over {size} running jobs");
@@ -27,20 +45,12 @@ pub fn tables(arguments: &Arguments) -> Vec<Table> {
         quiet.push(case(idle::nothing_written(&rows, rounds)));
         idle.push(case(idle::after_a_write(&rows, rounds, size <= 100_000)));
     }
-    let mut tables = vec![
-        Table {
-            name: "sqlite-idle",
-            title: "SQLite: a pass with nothing to do, after another program wrote".into(),
-            cases: idle,
-        },
-        Table { name: "sqlite-quiet", title: "SQLite: a pass when nothing was written".into(), cases: quiet },
-        rescues(arguments.short, rounds),
-        memories(arguments.short),
-    ];
-    if arguments.history {
-        tables.push(history(arguments.short, rounds));
-    }
-    tables
+    let after = "SQLite: a pass with nothing to do, after another program wrote".into();
+    let nothing = "SQLite: a pass when nothing was written".into();
+    [
+        Table { name: "sqlite-idle", title: after, cases: idle },
+        Table { name: "sqlite-quiet", title: nothing, cases: quiet },
+    ]
 }
 
 fn rescues(is_short: bool, rounds: usize) -> Table {
