@@ -16,6 +16,7 @@ mod parts;
 mod pool;
 mod reaper;
 pub mod report;
+mod rest;
 mod time;
 mod verdicts;
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what tests share fails as tests do: by a panic")]
 
+mod rest;
 mod run_loop;
 mod run_once;
 mod world;

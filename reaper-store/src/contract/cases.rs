@@ -1,6 +1,8 @@
 //! The list of the cases, once, for [`CASES`] and for the macro that makes tests of them.
 
-use super::{Case, books, effects, fence, guard, hidden, late, load, mirror, pages, race, settle, stage, worker};
+use super::{
+    Case, books, effects, fence, guard, hidden, late, load, mirror, pages, quiet, race, settle, stage, worker,
+};
 
 macro_rules! cases {
     ($d:tt $($module:ident: $($case:ident)*;)*) => {
@@ -191,6 +193,13 @@ cases! { $
         a_bad_row_harms_no_other
         bad_rows_starve_none
         a_foreign_status_is_no_running_job
+        ;
+    quiet:
+        every_write_is_told
+        what_was_not_written_is_not_told
+        what_time_will_bring_is_told
+        effects_on_their_way_are_told
+        the_outset_is_what_each_question_says
         ;
     hidden:
         no_row_is_hidden_on_which_decide_would_act

@@ -50,6 +50,7 @@ pub mod late;
 pub mod load;
 pub mod mirror;
 pub mod pages;
+pub mod quiet;
 pub mod race;
 pub mod settle;
 pub mod stage;

@@ -139,7 +139,7 @@ pub(super) struct Stored {
 }
 
 /// Everything that is stored, and the clock.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tables {
     pub(super) now: Timestamp,
     pub(super) tasks: BTreeMap<TaskId, TaskRow>,
@@ -152,7 +152,7 @@ pub(super) struct Tables {
     pub(super) pass: Option<PassNote>,
     /// The rows of which the owner refuses every change.
     pub(super) refused: BTreeSet<JobId>,
-    stored: u64,
+    pub(super) stored: u64,
 }
 
 impl Tables {

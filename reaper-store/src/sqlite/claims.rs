@@ -1,6 +1,6 @@
 //! The claim: one guarded UPDATE a row, the events of the won ones, their effects; all in one transaction.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use diesel::SqliteConnection;
 use reaper_core::{Mode, effect::claim_key, job::Attach};
@@ -138,7 +138,7 @@ fn settle_all(connection: &mut SqliteConnection, claims: &[Claim]) -> Result<Vec
 }
 
 /// The forms of a set's statements, each taken apart once.
-type Forms = BTreeMap<&'static str, Rc<Form>>;
+type Forms = BTreeMap<&'static str, Arc<Form>>;
 
 fn settle_one(
     connection: &mut SqliteConnection,
@@ -153,7 +153,7 @@ fn settle_one(
         return Ok(Outcome::Lost);
     }
     let (sql, values) = update(claim);
-    let form = forms.entry(sql).or_insert_with(|| Rc::new(Form::new(sql, &values)));
+    let form = forms.entry(sql).or_insert_with(|| Arc::new(Form::new(sql, &values)));
     let changed = Statement::of(form, values).run(connection)?;
     Ok(if changed == 0 { Outcome::Lost } else { Outcome::Won })
 }

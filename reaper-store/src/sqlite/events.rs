@@ -1,6 +1,6 @@
 //! The events of claims that were won, many in one statement.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use diesel::SqliteConnection;
 use reaper_core::Status;
@@ -23,13 +23,13 @@ pub(super) fn note<'c>(
     for rows in &mut rows {
         let values: Vec<_> =
             rows.iter().zip(sql::EVENTS_NAMES).flat_map(|(row, names)| values(row, names)).collect();
-        let form = form.get_or_insert_with(|| Rc::new(Form::new(sql::EVENTS, &values)));
+        let form = form.get_or_insert_with(|| Arc::new(Form::new(sql::EVENTS, &values)));
         Statement::of(form, values).run(connection)?;
     }
     let mut form = None;
     for row in rows.remainder() {
         let values = Vec::from(values(row, sql::EVENT_NAMES));
-        let form = form.get_or_insert_with(|| Rc::new(Form::new(sql::EVENT, &values)));
+        let form = form.get_or_insert_with(|| Arc::new(Form::new(sql::EVENT, &values)));
         Statement::of(form, values).run(connection)?;
     }
     Ok(())

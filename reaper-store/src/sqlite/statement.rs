@@ -3,7 +3,7 @@
 //! Diesel caches neither `sql_query` nor its own UPDATEs; a node without a static query id is cached by its text, so
 //! that a set of ten thousand claims prepares one statement.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use diesel::{
     QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, deserialize,
@@ -103,24 +103,24 @@ pub(super) type Named<'v> = (&'static str, Value<'v>);
 /// A statement: its form, and a value for each name in it.
 #[derive(Debug)]
 pub(super) struct Statement<'v> {
-    form: Rc<Form>,
+    form: Arc<Form>,
     values: Vec<Named<'v>>,
 }
 
 impl<'v> Statement<'v> {
     pub(super) fn new<const N: usize>(sql: &'static str, values: [Named<'v>; N]) -> Self {
-        Self { form: Rc::new(Form::new(sql, &values)), values: values.into() }
+        Self { form: Arc::new(Form::new(sql, &values)), values: values.into() }
     }
 
     /// One of many with the same form. The values must have the names that the form was made for, in their order.
-    pub(super) fn of(form: &Rc<Form>, values: Vec<Named<'v>>) -> Self {
-        Self { form: Rc::clone(form), values }
+    pub(super) fn of(form: &Arc<Form>, values: Vec<Named<'v>>) -> Self {
+        Self { form: Arc::clone(form), values }
     }
 
     /// With values for more names.
     pub(super) fn with(mut self, values: impl IntoIterator<Item = Named<'v>>) -> Self {
         self.values.extend(values);
-        Rc::make_mut(&mut self.form).arrange(&self.values);
+        Arc::make_mut(&mut self.form).arrange(&self.values);
         self
     }
 

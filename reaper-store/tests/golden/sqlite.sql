@@ -38,6 +38,16 @@ SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.ta
         ORDER BY id LIMIT :limit_bare + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id;
 
+-- UPCOMING
+SELECT
+    (SELECT reaper_exit_at FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at > :exits_until
+        ORDER BY reaper_exit_at LIMIT 1),
+    (SELECT reaper_started_at FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at > :started_until
+        ORDER BY reaper_started_at LIMIT 1),
+    (SELECT min(max(due_at, coalesce(leased_until, due_at))) FROM reaper_outbox WHERE state = 'pending');
+
 -- JOB
 SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN tasks t ON t.id = j.task_id WHERE j.id = :job;
 
@@ -174,6 +184,13 @@ SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
 
 -- SETTING
 SELECT value FROM reaper_settings WHERE key = :key;
+
+-- OUTSET
+SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)));
+
+-- DATA_VERSION
+PRAGMA data_version;
 
 -- SET
 INSERT INTO reaper_settings (key, value) VALUES (:key, :value)

@@ -5,7 +5,7 @@ use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types::Text};
 use super::rows::Rowed;
 
 /// The statements of a pass that has nothing to do, and of its claims.
-const STATEMENTS: [&str; 5] = ["LOAD", "ANY_DUE", "SETTING", "CLAIM_REQUEUE", "CLAIM_DONE"];
+const STATEMENTS: [&str; 7] = ["OUTSET", "LOAD", "UPCOMING", "ANY_DUE", "SETTING", "CLAIM_REQUEUE", "CLAIM_DONE"];
 
 #[derive(QueryableByName)]
 struct Step {
