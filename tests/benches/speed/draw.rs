@@ -61,7 +61,8 @@ fn lines(table: &Table) -> String {
         let at = x(10_f64.powi(power));
         writeln!(body, "<text x=\"{at:.1}\" y=\"320\" text-anchor=\"middle\">{}</text>", count(power)).unwrap();
     }
-    writeln!(body, "<text x=\"260\" y=\"338\" text-anchor=\"middle\">running jobs, none of them due</text>").unwrap();
+    writeln!(body, "<text x=\"260\" y=\"338\" text-anchor=\"middle\">running jobs, none of them due</text>")
+        .unwrap();
     let mut names: Vec<&str> = Vec::new();
     for (_, _, one) in &points {
         if !names.contains(&one.who) {
@@ -74,7 +75,8 @@ fn lines(table: &Table) -> String {
         let role = own[0].2.role.as_str();
         let path: Vec<_> =
             own.iter().map(|(_, size, one)| format!("{:.1},{:.1}", x(*size), y(micros(one.time)))).collect();
-        writeln!(body, "<polyline class=\"l {role}\" style=\"fill:none\" points=\"{}\"/>", path.join(" ")).unwrap();
+        writeln!(body, "<polyline class=\"l {role}\" style=\"fill:none\" points=\"{}\"/>", path.join(" "))
+            .unwrap();
         for (_, size, one) in &own {
             let (x, y) = (x(*size), y(micros(one.time)));
             writeln!(body, "<circle class=\"{role}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>").unwrap();
@@ -107,7 +109,8 @@ fn bars(table: &Table) -> String {
         }
         let (width, role) = (one.ratio.median / most * 280.0, one.role.as_str());
         writeln!(body, "<text x=\"250\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", y + 12.0, one.who).unwrap();
-        writeln!(body, "<rect class=\"{role}\" x=\"258\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"14\"/>").unwrap();
+        writeln!(body, "<rect class=\"{role}\" x=\"258\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"14\"/>")
+            .unwrap();
         let label = if one.role == Role::Limit {
             format!("1 = {:.0} ms", micros(one.time) / 1000.0)
         } else {

@@ -103,25 +103,30 @@ pub fn measure(rounds: usize, mut runners: Vec<Runner<'_>>) -> Vec<Measured> {
     measured.collect()
 }
 
-/// The time of one run of something short, taken from many.
-pub fn each(times: u32, mut work: impl FnMut()) -> Duration {
-    let start = Instant::now();
-    for _ in 0..times {
-        work();
-    }
-    start.elapsed() / times
+/// The time of one run of something very short: the middle of `times` handfuls.
+pub fn each(times: usize, mut work: impl FnMut()) -> Duration {
+    let handful = || {
+        let start = Instant::now();
+        for _ in 0..HANDFUL {
+            work();
+        }
+        start.elapsed() / HANDFUL
+    };
+    median(std::iter::repeat_with(handful).take(times).collect(), Duration::cmp)
 }
 
-/// The same, where each needs something done before it that does not count.
-pub fn each_after(times: u32, mut before: impl FnMut(), mut work: impl FnMut()) -> Duration {
-    let mut all = Duration::ZERO;
-    for _ in 0..times {
+/// How many runs are timed together, so that reading the clock does not count.
+const HANDFUL: u32 = 20;
+
+/// The time of one run of something short, each after something else that does not count: the middle of so many.
+pub fn each_after(times: usize, mut before: impl FnMut(), mut work: impl FnMut()) -> Duration {
+    let one = || {
         before();
         let start = Instant::now();
         work();
-        all += start.elapsed();
-    }
-    all / times
+        start.elapsed()
+    };
+    median(std::iter::repeat_with(one).take(times).collect(), Duration::cmp)
 }
 
 /// The time of one run.

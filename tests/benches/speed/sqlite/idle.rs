@@ -32,14 +32,16 @@ pub fn after_a_write(rows: &Rowed, rounds: usize, naive: bool) -> Vec<Measured> 
             who: "indexed read of the due rows",
             role: Role::Limit,
             goal: None,
-            run: Box::new(move || each_after(50, || write(&mut other), || assert!(due.ids(&mut limit).is_empty()))),
+            run: Box::new(move || {
+                each_after(101, || write(&mut other), || assert!(due.ids(&mut limit).is_empty()))
+            }),
         },
         Runner {
             who: "reaper, a whole pass",
             role: Role::Subject,
             goal: Some(5.0),
             run: Box::new(move || {
-                each_after(50, || write(&mut another), || assert!(reaper.run_once().settled.is_empty()))
+                each_after(101, || write(&mut another), || assert!(reaper.run_once().settled.is_empty()))
             }),
         },
     ];
@@ -69,13 +71,13 @@ pub fn nothing_written(rows: &Rowed, rounds: usize) -> Vec<Measured> {
                 who: "PRAGMA data_version",
                 role: Role::Limit,
                 goal: None,
-                run: Box::new(move || each(2000, || assert_eq!(version.ids(&mut connection).len(), 1))),
+                run: Box::new(move || each(101, || assert_eq!(version.ids(&mut connection).len(), 1))),
             },
             Runner {
                 who: "reaper, a whole pass",
                 role: Role::Subject,
                 goal: Some(2.0),
-                run: Box::new(move || each(2000, || drop(reaper.run_once()))),
+                run: Box::new(move || each(101, || drop(reaper.run_once()))),
             },
         ],
     )

@@ -16,7 +16,7 @@ use crate::{
 
 /// All tables that are asked for.
 pub fn tables(arguments: &Arguments) -> Vec<Table> {
-    let rounds = if arguments.short { 1 } else { 9 };
+    let rounds = if arguments.short { 1 } else { 7 };
     let wants = |name: &str| name.contains(&arguments.only);
     let mut tables = Vec::new();
     if wants("sqlite-idle") || wants("sqlite-quiet") {
@@ -62,18 +62,28 @@ fn rescues(is_short: bool, rounds: usize) -> Table {
         let measured = rescue::rescue(&rows, usize::try_from(orphans).unwrap(), rounds, goal);
         Case::Times { name: format!("{} of {}", short(orphans), short(running)), size: orphans, measured }
     });
-    Table { name: "sqlite-rescue", title: "SQLite: orphans requeued, events included".into(), cases: cases.collect() }
+    Table {
+        name: "sqlite-rescue",
+        title: "SQLite: orphans requeued, events included".into(),
+        cases: cases.collect(),
+    }
 }
 
 fn memories(is_short: bool) -> Table {
-    let sizes: &[(u64, usize)] = if is_short { &[(10_000, 1000)] } else { &[(100_000, 1000), (1_000_000, 10_000)] };
+    let sizes: &[(u64, usize)] =
+        if is_short { &[(10_000, 1000)] } else { &[(100_000, 1000), (1_000_000, 10_000)] };
     let idle = Rowed::new(Rows::default());
     let idle = memory::of_child(&idle.path(), 1000);
     let cases = sizes.iter().map(|&(orphans, budget)| {
         eprintln!("sqlite: memory of settling {orphans}");
         let rows = Rowed::new(Rows { running: orphans, orphans, ..Rows::default() });
         let value = memory::of_child(&rows.path(), budget) - idle;
-        Case::Figure { name: format!("{} orphans, {budget} a pass", short(orphans)), value, goal: 32.0, unit: "MB" }
+        Case::Figure {
+            name: format!("{} orphans, {budget} a pass", short(orphans)),
+            value,
+            goal: 32.0,
+            unit: "MB",
+        }
     });
     Table {
         name: "sqlite-memory",
@@ -92,7 +102,7 @@ fn history(is_short: bool, rounds: usize) -> Table {
     let quiet = case("10k running, nothing written", idle::nothing_written(&rows, rounds));
     drop(rows);
     let rows = Rowed::new(Rows { running: 10_000, orphans: 1000, finished: past, events: past });
-    let rescue = case("1k of 10k rescued", rescue::rescue(&rows, 1000, rounds.min(7), None));
+    let rescue = case("1k of 10k rescued", rescue::rescue(&rows, 1000, rounds, None));
     let title = "SQLite: ten million finished jobs and events beside".into();
     Table { name: "sqlite-history", title, cases: vec![idle, quiet, rescue] }
 }

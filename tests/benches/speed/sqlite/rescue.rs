@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// What a requeue writes to a job's row, for a set of ids.
-const UPDATE: &str = "UPDATE jobs SET status = 'queued', pid = NULL, reaper_exit_code = NULL, reaper_exit_at = NULL,
+const UPDATE: &str =
+    "UPDATE jobs SET status = 'queued', pid = NULL, reaper_exit_code = NULL, reaper_exit_at = NULL,
     reaper_attach = NULL, reaper_executor = NULL, reaper_monitor = NULL, reaper_beat = NULL, reaper_beat_at = NULL,
     reaper_terminating_at = NULL, reaper_available_at = 1800000000000, reaper_last_error = 'executor dead',
     reaper_rescues = 1 WHERE id IN (SELECT value FROM json_each(?))";
@@ -106,13 +107,15 @@ fn id_of(claim: &Claim) -> i64 {
 
 /// The event rows of some claims as one raw INSERT.
 fn insert(claims: &[Claim]) -> String {
-    let mut text = "INSERT INTO reaper_events (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, \
+    let mut text =
+        "INSERT INTO reaper_events (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, \
                     evidence) VALUES "
-        .to_owned();
+            .to_owned();
     for (at, claim) in claims.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
         let fence = &claim.attempt.fence;
-        let (rule, reason, evidence) = (&claim.rule, &claim.reason, claim.evidence.to_string().replace('\'', "''"));
+        let (rule, reason, evidence) =
+            (&claim.rule, &claim.reason, claim.evidence.to_string().replace('\'', "''"));
         write!(
             text,
             "{comma}({},1790000000000,{},{fence},'reaper','requeue','{rule}','{reason}','running','queued','{evidence}')",
