@@ -12,9 +12,10 @@ use reaper_store::{Claim, Outcome, StoreError, claims::Actor, control::PassNote,
 use crate::{
     Counters, Courier, Deliveries, Parts, PassReport, Settings,
     claim::{claim_of, effect_key},
-    look::{Look, Memory, look, panic_text},
+    look::{Look, Memory, look, outset, panic_text},
     pool::Pool,
     report::{CannotTell, Failure, Settled},
+    rest::Rest,
     verdicts::{Question, Verdicts},
 };
 
@@ -27,6 +28,8 @@ pub(crate) struct After {
     pub(crate) stop: Vec<Planned>,
     /// The keys of the effects that were stored.
     pub(crate) deliver: Vec<String>,
+    /// Whether the outbox may hold something that is due.
+    pub(crate) effects_due: bool,
     /// The decisions' clock, for deciding again on the same snapshot.
     pub(crate) clock: Option<reaper_core::Clock>,
 }
@@ -83,7 +86,7 @@ impl Engine {
         tracing::error!(error, "the pass failed");
         locked(&self.memory).clear();
         report.error = Some(error);
-        After::default()
+        After { effects_due: true, ..After::default() }
     }
 
     /// Forgets what was observed: ticks were missed.
@@ -94,8 +97,10 @@ impl Engine {
     /// What a pass would do, as the latest of `ticks` ticks of a reaper that begins now. Writes nothing.
     pub(crate) fn plan(&self, ticks: u32) -> Result<(Plan, Breaker, Vec<Failure>), StoreError> {
         let mut memory = Memory::default();
-        let mut look_once =
-            || look(&self.parts, &self.settings, &mut memory, &Verdicts::default(), PassKind::Tick);
+        let mut look_once = || {
+            let outset = outset(self.parts.store.as_ref())?;
+            look(&self.parts, &self.settings, &mut memory, &Verdicts::default(), PassKind::Tick, outset)
+        };
         for _ in 1..ticks {
             look_once()?;
         }
@@ -104,16 +109,24 @@ impl Engine {
     }
 
     fn try_pass(&self, kind: PassKind, report: &mut PassReport) -> Result<After, StoreError> {
-        report.mode = self.settings.mode.min(self.parts.store.mode()?);
+        let mut memory = locked(&self.memory);
+        let version = self.parts.store.version()?;
+        if self.rests(version, kind, &mut memory, report)? {
+            return Ok(After::default());
+        }
+        memory.rest = None;
+        let began = self.parts.time.monotonic();
+        let outset = outset(self.parts.store.as_ref())?;
+        report.mode = self.settings.mode.min(outset.mode);
         if report.mode == Mode::Off {
             return Ok(After::default());
         }
-        let mut memory = locked(&self.memory);
         if kind == PassKind::Tick {
             memory.ticks = memory.ticks.saturating_add(1);
             locked(&self.verdicts).begin_tick();
         }
-        let seen = look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind)?;
+        let effects_due = outset.effects_due;
+        let seen = look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, outset)?;
         let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles } = seen;
         if kind == PassKind::Tick {
             locked(&self.verdicts).end_tick(&questions);
@@ -138,7 +151,18 @@ impl Engine {
         self.keep_breaker(breaker, &breaker_before, report)?;
         self.tell_of_doubles(&doubles, report.mode)?;
 
-        let mut after = After { ask: plan.ask, clock: Some(clock), ..After::default() };
+        let nothing = report.counts.loaded == 0 && jump.is_none() && report.breaker.open.is_empty();
+        if let Some(version) = version.filter(|_| {
+            let quiet = memory.observations.suspects().is_empty() && locked(&self.verdicts).is_empty();
+            // A node's silence is told by reading it again and again.
+            kind == PassKind::Tick && nothing && quiet && self.settings.node.is_none()
+        }) {
+            let (mode, clock) = (report.mode, clock.clone());
+            memory.rest = Some(Rest { version, clock, began, mode, review_at: report.review_at, until: None });
+        }
+        // Whatever a pass posts, it posts about something that it has loaded.
+        let effects_due = effects_due || report.counts.loaded > 0;
+        let mut after = After { ask: plan.ask, effects_due, clock: Some(clock), ..After::default() };
         drop(memory);
         self.settle(plan.claim, report, &mut after)?;
         Ok(after)
@@ -159,6 +183,32 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is nothing to do in this pass, because nothing has happened since one that found nothing.
+    fn rests(
+        &self,
+        version: Option<u64>,
+        kind: PassKind,
+        memory: &mut Memory,
+        report: &mut PassReport,
+    ) -> Result<bool, StoreError> {
+        let monotonic = self.parts.time.monotonic();
+        let Some(rest) = &mut memory.rest else {
+            return Ok(false);
+        };
+        let quiet = memory.observations.suspects().is_empty() && locked(&self.verdicts).is_empty();
+        let store = self.parts.store.as_ref();
+        if !quiet || !rest.goes_on(version, monotonic, store, &self.settings.policy)? {
+            return Ok(false);
+        }
+        report.at = rest.now(monotonic);
+        report.mode = rest.mode;
+        report.review_at = rest.ends_at();
+        if kind == PassKind::Tick {
+            memory.ticks = memory.ticks.saturating_add(1);
+        }
+        Ok(true)
     }
 
     /// Stores a breaker that changed, and tells somebody of each kind that opened.

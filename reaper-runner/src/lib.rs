@@ -17,6 +17,7 @@ mod parts;
 mod pool;
 mod reaper;
 pub mod report;
+mod rest;
 mod time;
 mod verdicts;
 

@@ -13,13 +13,15 @@ use reaper_core::{
 };
 use reaper_gate::Probe;
 use reaper_store::{
-    StoreError,
+    Store, StoreError,
+    control::Outset,
     facts::{Cursor, Here, Wanted},
 };
 
 use crate::{
     Parts, Settings,
     report::Failure,
+    rest::Rest,
     verdicts::{Question, Verdicts},
 };
 
@@ -32,6 +34,8 @@ pub(crate) struct Memory {
     /// The database's clock and the monotonic one at the beginning of the latest pass that loaded anything.
     last_reading: Option<(Timestamp, Duration)>,
     pub(crate) ticks: u64,
+    /// What the latest tick left, where it found nothing to do.
+    pub(crate) rest: Option<Rest>,
 }
 
 impl Memory {
@@ -78,6 +82,18 @@ pub(crate) struct Look {
     pub(crate) doubles: Vec<NodeId>,
 }
 
+/// What a pass has to know first, in as few questions as the store allows.
+pub(crate) fn outset(store: &dyn Store) -> Result<Outset, StoreError> {
+    Ok(match store.outset()? {
+        Some(outset) => outset,
+        None => {
+            let mode = store.mode()?;
+            // What is due is found out by asking for it.
+            Outset { now: store.now()?, mode, breaker: store.breaker()?, effects_due: true }
+        }
+    })
+}
+
 /// Looks at everything that a pass of this kind looks at.
 pub(crate) fn look(
     parts: &Parts,
@@ -85,10 +101,11 @@ pub(crate) fn look(
     memory: &mut Memory,
     verdicts: &Verdicts,
     kind: PassKind,
+    outset: Outset,
 ) -> Result<Look, StoreError> {
     memory.observations.begin(kind);
-    let (clock, jump) = read_clock(parts, settings, memory)?;
-    let breaker_before = parts.store.breaker()?;
+    let (clock, jump) = read_clock(parts, settings, memory, outset.now);
+    let breaker_before = outset.breaker;
     let mut breaker = breaker_before.clone();
     let policy = &settings.policy;
     let here = parts.probe.node().filter(|_| settings.node.is_some());
@@ -196,8 +213,8 @@ fn read_clock(
     parts: &Parts,
     settings: &Settings,
     memory: &mut Memory,
-) -> Result<(Clock, Option<chrono::TimeDelta>), StoreError> {
-    let now = parts.store.now()?;
+    now: Timestamp,
+) -> (Clock, Option<chrono::TimeDelta>) {
     let monotonic = parts.time.monotonic();
     let tolerance = settings.interval.saturating_mul(2).max(Duration::from_secs(2));
     let jump = memory
@@ -207,7 +224,7 @@ fn read_clock(
     if jump.is_some() {
         memory.clear();
     }
-    Ok((Clock { now, jumps: memory.jumps.clone() }, jump))
+    (Clock { now, jumps: memory.jumps.clone() }, jump)
 }
 
 /// After a jump of the clock nothing is settled in this pass but what the kernel says for certain.

@@ -204,7 +204,7 @@ fn finish_pass(engine: &Arc<Engine>, report: &mut PassReport, after: &mut After)
         stopped.send(()).ok();
     });
     for () in all_stopped {}
-    if report.mode != Mode::Off {
+    if report.mode != Mode::Off && (after.effects_due || !after.deliver.is_empty()) {
         report.deliveries = engine.deliver(report.mode, core::mem::take(&mut after.deliver))?;
     }
     Ok(())
@@ -257,7 +257,9 @@ fn run_loop(engine: &Arc<Engine>, wake: &Sender<Wake>, woken: &Receiver<Wake>, p
         engine.stop(after.stop, move || {
             look_again.send(Wake::Look).ok();
         });
-        deliveries.send(report.mode, after.deliver);
+        if after.effects_due || !after.deliver.is_empty() {
+            deliveries.send(report.mode, after.deliver);
+        }
         if kind == PassKind::Tick && (engine.leases_due() || report.mode == Mode::Off) {
             report.leases_removed = engine.reclaim_leases();
         }

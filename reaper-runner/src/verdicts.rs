@@ -37,6 +37,11 @@ pub(crate) struct Verdicts {
 }
 
 impl Verdicts {
+    /// Whether nothing is being asked, nothing answered is left to be used, and nothing is undecided.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.answers.is_empty() && self.undecided_since.is_empty()
+    }
+
     /// Begins a tick: undecided answers are forgotten, so that their gates are asked again.
     pub(crate) fn begin_tick(&mut self) {
         self.answers.retain(|_, answer| !matches!(answer, Answer::Given(Verdict::Undecided(_))));

@@ -24,6 +24,19 @@ pub struct PassNote {
     pub error: Option<String>,
 }
 
+/// What a pass has to know before it loads anything, read at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outset {
+    /// The database's clock.
+    pub now: Timestamp,
+    /// The stored mode, as [`Control::mode`].
+    pub mode: Mode,
+    /// The stored breaker, as [`Control::breaker`].
+    pub breaker: Breaker,
+    /// Whether any effect in the outbox is due.
+    pub effects_due: bool,
+}
+
 /// Reads and writes what is shared.
 ///
 /// # Errors
@@ -31,6 +44,12 @@ pub struct PassNote {
 /// Every method fails with a [`StoreError`] where the database does; nothing was changed then.
 #[cfg_attr(feature = "mock", mockall::automock)]
 pub trait Control: Debug + Send + Sync {
+    /// What a pass has to know first, in one statement. `None` (the default) where the store has no such statement;
+    /// then each is asked for by itself.
+    fn outset(&self) -> Result<Option<Outset>, StoreError> {
+        Ok(None)
+    }
+
     /// The stored mode; `enforce` where none was ever stored.
     fn mode(&self) -> Result<Mode, StoreError>;
 

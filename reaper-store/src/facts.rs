@@ -70,6 +70,17 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// When time alone will bring something up: the earliest instants that are not yet come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upcoming {
+    /// The earliest exit of a running row that is younger than was asked for.
+    pub exit: Option<Timestamp>,
+    /// The earliest beginning of a running row without an exit that is younger than was asked for.
+    pub start: Option<Timestamp>,
+    /// When the next effect is due, those that are due already included.
+    pub effect: Option<Timestamp>,
+}
+
 /// A task in no final stage that nothing works on, waits for or will move.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StalledTask {
@@ -116,6 +127,19 @@ pub trait Facts: Debug + Send + Sync {
     /// The next page, of at most `limit` rows from each set, so that rows which cannot be acted on never starve
     /// those behind them. Begins at [`Cursor::default`].
     fn load(&self, wanted: &Wanted, from: &Cursor, limit: usize) -> Result<Page, StoreError>;
+
+    /// A token that is the same only if nothing was written to the database, by whomever, since this store gave it
+    /// before. `None` (the default) where the store cannot tell. Tokens of two stores mean nothing to each other.
+    fn version(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    /// When time alone will bring something up that a load with these limits leaves out. `None` (the default) where
+    /// the store cannot tell.
+    fn upcoming(&self, exits_until: Timestamp, started_until: Timestamp) -> Result<Option<Upcoming>, StoreError> {
+        let _untold = (exits_until, started_until);
+        Ok(None)
+    }
 
     /// One job, whatever its status.
     fn job(&self, job: &JobId) -> Result<Option<Row>, StoreError>;

@@ -6,6 +6,7 @@
 //! Exit codes: 0 all is well, 1 a step failed, 2 the command line was not understood; `pg` has its command's.
 
 mod arrows;
+mod bench;
 mod ci;
 mod clippy;
 mod demo;
@@ -32,7 +33,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Command;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::{screen::Screen, step::STEPS, workspace::Workspace};
 
@@ -59,6 +60,15 @@ fn main() -> ExitCode {
         }
     };
     let screen = Screen::of_stdout();
+    if let Some((bench::NAME, options)) = matches.subcommand() {
+        return match wanted(options).run(&workspace) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failed) => {
+                writeln!(io::stderr(), "error: {failed}").ok();
+                ExitCode::FAILURE
+            }
+        };
+    }
     // What the command line knows beside the steps is `ci`.
     match STEPS.iter().find(|step| Some(step.name) == matches.subcommand_name()) {
         Some(step) => ci::run_alone(step, &workspace, &screen),
@@ -67,7 +77,10 @@ fn main() -> ExitCode {
 }
 
 fn command_line() -> Command {
-    let steps = STEPS.iter().map(|step| Command::new(step.name).about(step.about));
+    let steps = STEPS.iter().map(|step| {
+        let command = Command::new(step.name).about(step.about);
+        if step.name == bench::NAME { with_options(command) } else { command }
+    });
     let line = Command::new("cargo xtask")
         .bin_name("cargo xtask")
         .about("The project's chores. Each step can be run alone; `ci` runs them all.")
@@ -79,6 +92,32 @@ fn command_line() -> Command {
     #[cfg(unix)]
     let line = line.subcommand(pg::command_line());
     line
+}
+
+/// The options of `bench`, the only step that has any.
+fn with_options(bench: Command) -> Command {
+    let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    bench
+        .arg(flag("short", "10,000 rows and one round, as in `ci`; draws nothing"))
+        .arg(flag("history", "Also ten million finished jobs and as many events (slow)"))
+        .arg(Arg::new("only").long("only").value_name("NAME").help("Only the tables whose names hold this"))
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .value_parser(["text", "json"])
+                .default_value("text")
+                .help("How they are printed"),
+        )
+}
+
+fn wanted(options: &ArgMatches) -> bench::Wanted {
+    let text = |name: &str| options.get_one::<String>(name).cloned();
+    bench::Wanted {
+        short: options.get_flag("short"),
+        history: options.get_flag("history"),
+        only: text("only"),
+        output: text("output").unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::{error::Error, fmt, io};
 
-use crate::{arrows, clippy, demo, doc, doctest, features, fmt as format_step, purity, run::Run, test, tidy};
+use crate::{
+    arrows, bench, clippy, demo, doc, doctest, features, fmt as format_step, purity, run::Run, test, tidy,
+};
 
 /// Every step, in the order in which `cargo xtask ci` runs them. Each is a command too.
 pub(crate) const STEPS: &[&Step] = &[
@@ -16,6 +18,7 @@ pub(crate) const STEPS: &[&Step] = &[
     &doctest::STEP,
     &doc::STEP,
     &demo::STEP,
+    &bench::STEP,
 ];
 
 /// One chore.

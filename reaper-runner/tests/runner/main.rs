@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what tests share fails as tests do: by a panic")]
 
 mod nodes;
+mod rest;
 mod run_loop;
 mod run_once;
 mod world;

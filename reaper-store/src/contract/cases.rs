@@ -1,7 +1,7 @@
 //! The list of the cases, once, for [`CASES`] and for the macro that makes tests of them.
 
 use super::{
-    Case, books, effects, fence, guard, hidden, late, load, mirror, nodes, pages, race, settle, stage, worker,
+    Case, books, effects, fence, guard, hidden, late, load, mirror, nodes, pages, quiet, race, settle, stage, worker,
 };
 
 macro_rules! cases {
@@ -201,6 +201,13 @@ cases! { $
         a_host_is_declared_dead_in_every_boot
         a_bond_is_the_attempts_own
         attempts_of_a_lost_node
+        ;
+    quiet:
+        every_write_is_told
+        what_was_not_written_is_not_told
+        what_time_will_bring_is_told
+        effects_on_their_way_are_told
+        the_outset_is_what_each_question_says
         ;
     hidden:
         no_row_is_hidden_on_which_decide_would_act

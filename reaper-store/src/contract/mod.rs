@@ -53,6 +53,7 @@ pub mod nodes;
 pub mod pages;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod quiet;
 pub mod race;
 pub mod settle;
 pub mod stage;

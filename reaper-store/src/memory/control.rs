@@ -2,15 +2,31 @@
 
 use reaper_core::{Breaker, Mode};
 
-use super::MemoryStore;
+use super::{MemoryStore, tables::Stored};
 use crate::{
     Control, StoreError,
     claims::{Actor, EventId},
-    control::PassNote,
+    control::{Outset, PassNote},
     history::Event,
+    outbox::EffectState,
 };
 
 impl Control for MemoryStore {
+    fn outset(&self) -> Result<Option<Outset>, StoreError> {
+        let tables = self.tables();
+        let due = |stored: &Stored| {
+            stored.row.state == EffectState::Pending
+                && stored.row.due_at <= tables.now
+                && stored.lease.is_none_or(|(_, until)| until <= tables.now)
+        };
+        Ok(Some(Outset {
+            now: tables.now,
+            mode: tables.mode,
+            breaker: tables.breaker.clone(),
+            effects_due: tables.outbox.values().any(due),
+        }))
+    }
+
     fn mode(&self) -> Result<Mode, StoreError> {
         Ok(self.tables().mode)
     }

@@ -1,6 +1,6 @@
 //! Loads: each set is a predicate and an order.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::PoisonError};
 
 use reaper_core::{
     Bond, Effect, JobId, NodeId, Status, Timestamp,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Facts, StoreError,
-    facts::{Census, Cursor, Here, Page, Position, Row, StalledTask, Wanted},
+    facts::{Census, Cursor, Here, Page, Position, Row, StalledTask, Upcoming, Wanted},
     outbox::EffectState,
 };
 
@@ -119,6 +119,33 @@ impl Facts for MemoryStore {
         }
         let next = next.iter().any(|position| *position != Position::End).then_some(Cursor(next));
         Ok(Page { now: tables.now, rows, next })
+    }
+
+    /// Compares all tables with how they were when this was asked before.
+    fn version(&self) -> Result<Option<u64>, StoreError> {
+        let tables = self.tables().clone();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, before) = &mut *seen;
+        if before.as_ref().is_none_or(|before| Tables { now: tables.now, ..before.clone() } != tables) {
+            *count = count.saturating_add(1);
+        }
+        *before = Some(tables);
+        Ok(Some(*count))
+    }
+
+    fn upcoming(&self, exits_until: Timestamp, started_until: Timestamp) -> Result<Option<Upcoming>, StoreError> {
+        let tables = self.tables();
+        let running = || tables.jobs.values().filter(|row| row.is(Status::Running));
+        let exits = running().filter_map(|row| row.added.exit.map(|exit| exit.exit().at));
+        let starts = running().filter(|row| row.added.exit.is_none()).filter_map(JobRow::began);
+        let pending = tables.outbox.values().filter(|stored| stored.row.state == EffectState::Pending);
+        let due = pending
+            .map(|stored| stored.lease.map_or(stored.row.due_at, |(_, until)| until.max(stored.row.due_at)));
+        Ok(Some(Upcoming {
+            exit: exits.filter(|at| *at > exits_until).min(),
+            start: starts.filter(|at| *at > started_until).min(),
+            effect: due.min(),
+        }))
     }
 
     fn job(&self, job: &JobId) -> Result<Option<Row>, StoreError> {

@@ -38,13 +38,15 @@ use tables::Tables;
 #[derive(Debug)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,
+    /// How often the tables were seen to be others than before, and how they were then, apart from the clock.
+    seen: Mutex<(u64, Option<Tables>)>,
 }
 
 impl MemoryStore {
     /// An empty store whose clock stands at this instant until it is told otherwise.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self { tables: Mutex::new(Tables::new(now)) }
+        Self { tables: Mutex::new(Tables::new(now)), seen: Mutex::default() }
     }
 
     /// Sets the clock, forwards or backwards.

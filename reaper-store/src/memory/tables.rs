@@ -141,7 +141,7 @@ pub(super) struct Stored {
 }
 
 /// Everything that is stored, and the clock.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tables {
     pub(super) now: Timestamp,
     pub(super) tasks: BTreeMap<TaskId, TaskRow>,
@@ -155,7 +155,7 @@ pub(super) struct Tables {
     pub(super) nodes: BTreeMap<NodeId, NodeRow>,
     /// The rows of which the owner refuses every change.
     pub(super) refused: BTreeSet<JobId>,
-    stored: u64,
+    pub(super) stored: u64,
 }
 
 impl Tables {

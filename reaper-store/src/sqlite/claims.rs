@@ -1,18 +1,20 @@
 //! The claim: one guarded UPDATE a row, the events of the won ones, their effects; all in one transaction.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use diesel::SqliteConnection;
-use reaper_core::{Mode, Status, effect::claim_key, job::Attach};
+use reaper_core::{Mode, effect::claim_key, job::Attach};
 
 use super::{
     SqliteStore,
     connection::millis,
-    control,
+    control, events,
     facts::{int, json as list},
     fault::{Fault, is_whole},
     outbox,
     pool::Phase,
     sql,
-    statement::{Statement, Value},
+    statement::{Form, Named, Statement, Value},
 };
 use crate::{
     Claim, Claims, Outcome, Settlement, StoreError,
@@ -85,35 +87,49 @@ fn settle_all(connection: &mut SqliteConnection, claims: &[Claim]) -> Result<Vec
     let bound = claims.iter().any(|claim| claim.by == Actor::Reaper);
     let mode = if bound { control::mode(connection)? } else { Mode::Enforce };
     let mut outcomes = Vec::with_capacity(claims.len());
+    let mut forms = Forms::new();
     for claim in claims {
-        let outcome = settle_one(connection, claim, mode)?;
-        if outcome == Outcome::Won {
-            note(connection, claim)?;
-            if let Some(effect) = &claim.effect {
-                let key = claim_key(&claim.attempt, effect);
-                // One that an earlier claim of this attempt has stored stays as it is.
-                let _posted = outbox::post(connection, &key, effect, Some(&claim.attempt.job))?;
-            }
+        outcomes.push(settle_one(connection, claim, mode, &mut forms)?);
+    }
+    // All jobs first, then all events: each table is gone through once, and its pages are still at hand.
+    let won =
+        || claims.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Won).map(|(claim, _)| claim);
+    events::note(connection, won())?;
+    for claim in won() {
+        if let Some(effect) = &claim.effect {
+            let key = claim_key(&claim.attempt, effect);
+            // One that an earlier claim of this attempt has stored stays as it is.
+            let _posted = outbox::post(connection, &key, effect, Some(&claim.attempt.job))?;
         }
-        outcomes.push(outcome);
     }
     Ok(outcomes)
 }
 
-fn settle_one(connection: &mut SqliteConnection, claim: &Claim, mode: Mode) -> Result<Outcome, Fault> {
+/// The forms of a set's statements, each taken apart once.
+type Forms = BTreeMap<&'static str, Arc<Form>>;
+
+fn settle_one(
+    connection: &mut SqliteConnection,
+    claim: &Claim,
+    mode: Mode,
+    forms: &mut Forms,
+) -> Result<Outcome, Fault> {
     if claim.by == Actor::Reaper && mode != Mode::Enforce {
         return Ok(Outcome::Forbidden(mode));
     }
     if !claim.can_be_won() {
         return Ok(Outcome::Lost);
     }
-    Ok(if update(claim).run(connection)? == 0 { Outcome::Lost } else { Outcome::Won })
+    let (sql, values) = update(claim);
+    let form = forms.entry(sql).or_insert_with(|| Arc::new(Form::new(sql, &values)));
+    let changed = Statement::of(form, values).run(connection)?;
+    Ok(if changed == 0 { Outcome::Lost } else { Outcome::Won })
 }
 
 /// The statement of a claim: what it writes, under the guard.
-fn update(claim: &Claim) -> Statement<'_> {
+fn update(claim: &Claim) -> (&'static str, Vec<Named<'_>>) {
     let basis = &claim.basis;
-    let guard = [
+    let mut values = vec![
         ("job", Value::from(&claim.attempt.job.0)),
         ("status", basis.status.as_str().into()),
         ("fence", (&claim.attempt.fence.0).into()),
@@ -127,26 +143,31 @@ fn update(claim: &Claim) -> Statement<'_> {
         ("terminating_at", basis.terminating_at.map(|at| at.timestamp_millis()).into()),
     ];
     let reason = ("reason", Value::from(&claim.reason));
-    match claim.settlement {
-        Settlement::Done => Statement::new(sql::CLAIM_DONE, guard),
-        Settlement::Terminate => Statement::new(sql::CLAIM_TERMINATE, guard),
-        Settlement::Dismiss => Statement::new(sql::CLAIM_DISMISS, guard),
-        Settlement::Fail => Statement::new(sql::CLAIM_FAIL, guard).with([reason]),
+    let sql = match claim.settlement {
+        Settlement::Done => sql::CLAIM_DONE,
+        Settlement::Terminate => sql::CLAIM_TERMINATE,
+        Settlement::Dismiss => sql::CLAIM_DISMISS,
+        Settlement::Fail => {
+            values.push(reason);
+            sql::CLAIM_FAIL
+        }
         Settlement::Requeue { wait, rescue_cap } => {
             let (keep, add): (i64, i64) = match (rescue_cap, claim.by) {
                 (Some(_), Actor::Reaper | Actor::Monitor | Actor::Person) => (1, 1),
                 (None, Actor::Person) => (0, 0),
                 (None, Actor::Reaper | Actor::Monitor) => (1, 0),
             };
-            Statement::new(sql::CLAIM_REQUEUE, guard).with([
+            values.extend([
                 reason,
                 ("wait", bounded_millis(wait).into()),
                 ("keep", keep.into()),
                 ("add", add.into()),
                 ("cap", rescue_cap.map(i64::from).into()),
-            ])
+            ]);
+            sql::CLAIM_REQUEUE
         }
-    }
+    };
+    (sql, values)
 }
 
 /// An attach state as its column has it.
@@ -156,34 +177,6 @@ pub(super) const fn attach(attach: Attach) -> Option<&'static str> {
         Attach::Pending => Some("pending"),
         Attach::Done => Some("done"),
     }
-}
-
-/// Writes the event of a claim that was won.
-fn note(connection: &mut SqliteConnection, claim: &Claim) -> Result<(), Fault> {
-    let to = match claim.settlement {
-        Settlement::Done => Status::Done,
-        Settlement::Requeue { .. } => Status::Queued,
-        Settlement::Fail => Status::Failed,
-        Settlement::Terminate | Settlement::Dismiss => claim.basis.status,
-    };
-    let evidence = claim.evidence.to_string();
-    let event = Statement::new(
-        sql::EVENT,
-        [
-            ("id", claim.event.0.into()),
-            ("job", (&claim.attempt.job.0).into()),
-            ("fence", (&claim.attempt.fence.0).into()),
-            ("actor", claim.by.as_str().into()),
-            ("action", claim.settlement.as_str().into()),
-            ("rule", (&claim.rule).into()),
-            ("reason", (&claim.reason).into()),
-            ("from_status", claim.basis.status.as_str().into()),
-            ("to_status", to.as_str().into()),
-            ("evidence", (&evidence).into()),
-        ],
-    );
-    event.run(connection)?;
-    Ok(())
 }
 
 /// A wait in milliseconds, short enough that its end is an instant.

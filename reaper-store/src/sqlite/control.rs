@@ -5,6 +5,7 @@ use reaper_core::{Breaker, Mode};
 
 use super::{
     SqliteStore,
+    facts::clock,
     fault::Fault,
     sql,
     statement::{Statement, Value},
@@ -12,7 +13,8 @@ use super::{
 use crate::{
     Control, StoreError,
     claims::{Actor, EventId},
-    control::PassNote,
+    control::{Outset, PassNote},
+    row::Raw,
 };
 
 const MODE: &str = "mode";
@@ -20,6 +22,19 @@ const BREAKER: &str = "breaker";
 const LATEST_PASS: &str = "latest_pass";
 
 impl Control for SqliteStore {
+    fn outset(&self) -> Result<Option<Outset>, StoreError> {
+        self.read(|connection| {
+            let keys = [("mode", MODE.into()), ("breaker", BREAKER.into())];
+            let Some(mut row) = Statement::new(sql::OUTSET, keys).first_row(connection)? else {
+                return Ok(None);
+            };
+            let now = clock(row.next_int())?;
+            let mode = mode_of(row.next())?;
+            let breaker = parse(row.next(), "breaker")?.unwrap_or_default();
+            Ok(Some(Outset { now, mode, breaker, effects_due: row.next_int() != Some(0) }))
+        })
+    }
+
     fn mode(&self) -> Result<Mode, StoreError> {
         self.read(mode)
     }
@@ -72,16 +87,30 @@ impl Control for SqliteStore {
 
 /// The stored mode.
 pub(super) fn mode(connection: &mut SqliteConnection) -> Result<Mode, Fault> {
-    let Some(word) = setting(connection, MODE)? else {
+    mode_of(setting(connection, MODE)?)
+}
+
+fn mode_of(stored: Raw) -> Result<Mode, Fault> {
+    let Some(word) = text(stored) else {
         return Ok(Mode::default());
     };
     let mode = word.parse();
     Ok(mode.map_err(|error| StoreError::Corrupt { what: "mode", problem: format!("{word:?}: {error}") })?)
 }
 
-fn setting(connection: &mut SqliteConnection, key: &str) -> Result<Option<String>, Fault> {
+/// The stored value; NULL where there is none, for the column takes none.
+fn setting(connection: &mut SqliteConnection, key: &str) -> Result<Raw, Fault> {
     let row = Statement::new(sql::SETTING, [("key", key.into())]).first_row(connection)?;
-    Ok(row.map(|mut row| row.next_text().unwrap_or_default()))
+    Ok(row.map(|mut row| row.next()).unwrap_or_default())
+}
+
+/// A value's text; an empty one where it is something else, which no setting is.
+fn text(stored: Raw) -> Option<String> {
+    match stored {
+        Raw::Null => None,
+        Raw::Text(text) => Some(text),
+        Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_) => Some(String::new()),
+    }
 }
 
 fn set(connection: &mut SqliteConnection, key: &str, value: &str) -> Result<(), Fault> {
@@ -94,7 +123,11 @@ fn parsed<T: serde::de::DeserializeOwned>(
     key: &str,
     what: &'static str,
 ) -> Result<Option<T>, Fault> {
-    let Some(text) = setting(connection, key)? else {
+    parse(setting(connection, key)?, what)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(stored: Raw, what: &'static str) -> Result<Option<T>, Fault> {
+    let Some(text) = text(stored) else {
         return Ok(None);
     };
     let value = serde_json::from_str(&text);

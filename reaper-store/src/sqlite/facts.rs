@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Facts, StoreError,
-    facts::{Census, Cursor, Page, Row, StalledTask, Wanted},
+    facts::{Census, Cursor, Page, Row, StalledTask, Upcoming, Wanted},
     row::{RawJob, instant, raw_job},
 };
 
@@ -25,6 +25,24 @@ impl Facts for SqliteStore {
 
     fn load(&self, wanted: &Wanted, from: &Cursor, limit: usize) -> Result<Page, StoreError> {
         self.read(|connection| load(connection, wanted, from, limit))
+    }
+
+    fn version(&self) -> Result<Option<u64>, StoreError> {
+        self.look_out.version(&self.pool).map(Some)
+    }
+
+    fn upcoming(&self, exits_until: Timestamp, started_until: Timestamp) -> Result<Option<Upcoming>, StoreError> {
+        let limits = [
+            ("exits_until", exits_until.timestamp_millis().into()),
+            ("started_until", started_until.timestamp_millis().into()),
+        ];
+        self.read(|connection| {
+            let row = Statement::new(sql::UPCOMING, limits).first_row(connection)?;
+            Ok(row.map(|mut row| {
+                let mut next = || row.next_int().and_then(instant);
+                Upcoming { exit: next(), start: next(), effect: next() }
+            }))
+        })
     }
 
     fn job(&self, job: &JobId) -> Result<Option<Row>, StoreError> {

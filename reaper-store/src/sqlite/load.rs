@@ -1,5 +1,7 @@
 //! The load of a pass: one statement over all sets, read in pages.
 
+use std::sync::{Arc, OnceLock};
+
 use diesel::SqliteConnection;
 use reaper_core::{
     JobId,
@@ -10,7 +12,7 @@ use super::{
     facts::{clock, json, sql_limit},
     fault::Fault,
     sql,
-    statement::{Statement, Value},
+    statement::{Form, Statement, Value},
 };
 use crate::{
     facts::{Cursor, Page, Position, Wanted},
@@ -96,24 +98,24 @@ pub(super) fn load(
         wanted.lost.iter().map(|lost| (&lost.id.host, prefix(lost), lost.attempts == LostAttempts::All)).collect();
     let lost = json(&lost);
     let bare = i64::from(wanted.here.as_ref().is_some_and(|here| here.bare_pids));
-    let mut statement = Statement::new(
-        sql::LOAD,
-        [
-            ("exits_until", wanted.exits_until.timestamp_millis().into()),
-            ("started_until", wanted.started_until.timestamp_millis().into()),
-            ("suspects", (&suspects).into()),
-            ("lost", (&lost).into()),
-            ("bare", bare.into()),
-            ("host", wanted.here.as_ref().map(|here| here.host.as_str()).into()),
-        ],
-    );
+    let mut values = vec![
+        ("exits_until", wanted.exits_until.timestamp_millis().into()),
+        ("started_until", wanted.started_until.timestamp_millis().into()),
+        ("suspects", (&suspects).into()),
+        ("lost", (&lost).into()),
+        ("bare", bare.into()),
+        ("host", wanted.here.as_ref().map(|here| here.host.as_str()).into()),
+    ];
     // What each part may still give, and where it stands.
     let mut parts = Vec::with_capacity(PARTS.len());
     for (at, part) in PARTS.iter().enumerate() {
         let start = part.start(wanted, from.0.get(at), limit);
-        statement = statement.with(part.values(&start));
+        values.extend(part.values(&start));
         parts.push((start.limit, Position::End));
     }
+    // The names are the same in every load, and there are many places for them.
+    static FORM: OnceLock<Arc<Form>> = OnceLock::new();
+    let statement = Statement::of(FORM.get_or_init(|| Arc::new(Form::new(sql::LOAD, &values))), values);
     let mut now = None;
     let mut rows = Vec::new();
     for mut row in statement.rows(connection)? {

@@ -8,11 +8,13 @@ mod attempts;
 mod claims;
 mod connection;
 mod control;
+mod events;
 mod facts;
 mod fault;
 mod foreign;
 mod history;
 mod load;
+mod look_out;
 mod migrate;
 mod nodes;
 mod outbox;
@@ -27,6 +29,7 @@ pub use connection::connect;
 use self::{
     connection::{Access, check_format},
     fault::Fault,
+    look_out::LookOut,
     pool::{Failed, Phase, Pool},
     statement::Statement,
 };
@@ -67,6 +70,7 @@ impl Default for Options {
 pub struct SqliteStore {
     pool: Pool,
     journal: Journal,
+    look_out: LookOut,
 }
 
 impl SqliteStore {
@@ -77,7 +81,11 @@ impl SqliteStore {
     /// A [`StoreError`] where there is no file, it cannot be opened, or it is no SQLite database. Nothing is created.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let access = if options.read_only { Access::Read } else { Access::Write };
-        let store = Self { pool: Pool::new(path, access, options.busy_timeout)?, journal: options.journal };
+        let store = Self {
+            pool: Pool::new(path, access, options.busy_timeout)?,
+            journal: options.journal,
+            look_out: LookOut::default(),
+        };
         store.pool.read(|session| check_format(session.connection))?;
         Ok(store)
     }
@@ -96,7 +104,7 @@ impl SqliteStore {
         if pool.path().exists() {
             pool.read(|session| check_format(session.connection))?;
         }
-        Ok(Self { pool, journal: options.journal })
+        Ok(Self { pool, journal: options.journal, look_out: LookOut::default() })
     }
 
     /// The file, as errors name it.
@@ -122,11 +130,16 @@ impl SqliteStore {
         created.map_err(|fault: Fault| self.pool.named().error(fault))
     }
 
-    /// Reads, in a database that is prepared.
+    /// Reads, in a database that is prepared. All statements see one state of it; they also share one lock, which costs
+    /// more than a short statement.
     fn read<T>(&self, read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
         self.pool.read(|mut session| {
+            // Where anything fails the connection is dropped, and the transaction with it.
+            Statement::new(sql::BEGIN, []).run(session.connection)?;
             schema::check(&mut session, self.database())?;
-            read(session.connection)
+            let value = read(session.connection)?;
+            Statement::new(sql::END, []).run(session.connection)?;
+            Ok(value)
         })
     }
 

@@ -19,7 +19,7 @@ use crate::StoreError;
 struct Link {
     connection: SqliteConnection,
     file: FileId,
-    verified: Option<i64>,
+    verified: Option<Verified>,
 }
 
 impl Link {
@@ -28,11 +28,20 @@ impl Link {
     }
 }
 
+/// What a connection had seen of the database when it was looked through and held all that it must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verified {
+    /// The number of the schema.
+    pub(super) schema: i64,
+    /// The version of the data, on this connection.
+    pub(super) data: i64,
+}
+
 /// A connection for the time of a call.
 pub(super) struct Session<'c> {
     pub(super) connection: &'c mut SqliteConnection,
-    /// The number of the schema that was looked through last and holds all that it must.
-    pub(super) verified: &'c mut Option<i64>,
+    /// When it was looked through last.
+    pub(super) verified: &'c mut Option<Verified>,
 }
 
 /// Where a write failed.

@@ -3,6 +3,8 @@
 //! Diesel caches neither `sql_query` nor its own UPDATEs; a node without a static query id is cached by its text, so
 //! that a set of ten thousand claims prepares one statement.
 
+use std::sync::Arc;
+
 use diesel::{
     QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, deserialize,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
@@ -63,18 +65,21 @@ impl<'v> From<&'v Key> for Value<'v> {
     }
 }
 
-/// A statement: a text with named places (`:job`), and a value for each name. A name may stand at several places.
-#[derive(Debug)]
-pub(super) struct Statement<'v> {
+/// The form of a statement: a text with named places (`:job`), taken apart, and which value of a list stands at each.
+/// A name may stand at several places.
+#[derive(Clone, Debug)]
+pub(super) struct Form {
     /// The text before each place, and the name at it.
     pieces: Vec<(&'static str, &'static str)>,
     end: &'static str,
-    values: Vec<(&'static str, Value<'v>)>,
+    /// For each place, where its value stands in the list; nothing where none has its name.
+    order: Vec<Option<usize>>,
 }
 
-impl<'v> Statement<'v> {
-    pub(super) fn new<const N: usize>(sql: &'static str, values: [(&'static str, Value<'v>); N]) -> Self {
-        let mut pieces = Vec::with_capacity(N);
+impl Form {
+    /// Takes a text apart, for lists of values with these names in this order.
+    pub(super) fn new(sql: &'static str, values: &[Named<'_>]) -> Self {
+        let mut pieces = Vec::new();
         let mut rest = sql;
         while let Some((before, after)) = rest.split_once(':') {
             let end = after.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(after.len());
@@ -82,12 +87,41 @@ impl<'v> Statement<'v> {
             pieces.push((before, name));
             rest = tail;
         }
-        Self { pieces, end: rest, values: values.into() }
+        let mut form = Self { pieces, end: rest, order: Vec::new() };
+        form.arrange(values);
+        form
+    }
+
+    fn arrange(&mut self, values: &[Named<'_>]) {
+        let at = |name: &str| values.iter().position(|(known, _)| *known == name);
+        self.order = self.pieces.iter().map(|(_, name)| at(name)).collect();
+    }
+}
+
+/// A value and its name.
+pub(super) type Named<'v> = (&'static str, Value<'v>);
+
+/// A statement: its form, and a value for each name in it.
+#[derive(Debug)]
+pub(super) struct Statement<'v> {
+    form: Arc<Form>,
+    values: Vec<Named<'v>>,
+}
+
+impl<'v> Statement<'v> {
+    pub(super) fn new<const N: usize>(sql: &'static str, values: [Named<'v>; N]) -> Self {
+        Self { form: Arc::new(Form::new(sql, &values)), values: values.into() }
+    }
+
+    /// One of many with the same form. The values must have the names that the form was made for, in their order.
+    pub(super) fn of(form: &Arc<Form>, values: Vec<Named<'v>>) -> Self {
+        Self { form: Arc::clone(form), values }
     }
 
     /// With values for more names.
-    pub(super) fn with(mut self, values: impl IntoIterator<Item = (&'static str, Value<'v>)>) -> Self {
+    pub(super) fn with(mut self, values: impl IntoIterator<Item = Named<'v>>) -> Self {
         self.values.extend(values);
+        Arc::make_mut(&mut self.form).arrange(&self.values);
         self
     }
 
@@ -109,15 +143,15 @@ impl<'v> Statement<'v> {
 
 impl QueryFragment<Sqlite> for Statement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        for (before, name) in &self.pieces {
+        for ((before, name), at) in self.form.pieces.iter().zip(&self.form.order) {
             out.push_sql(before);
-            match self.values.iter().find(|(known, _)| known == name) {
+            match at.and_then(|at| self.values.get(at)) {
                 Some((_, Value::Int(n))) => out.push_bind_param::<Nullable<BigInt>, _>(n)?,
                 Some((_, Value::Text(text))) => out.push_bind_param::<Nullable<Text>, _>(text)?,
                 None => return Err(Error::QueryBuilderError(format!("`:{name}` has no value").into())),
             }
         }
-        out.push_sql(self.end);
+        out.push_sql(self.form.end);
         Ok(())
     }
 }

@@ -57,6 +57,16 @@ SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.ta
         ORDER BY id LIMIT :limit_lost_monitors + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id;
 
+-- UPCOMING
+SELECT
+    (SELECT reaper_exit_at FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at > :exits_until
+        ORDER BY reaper_exit_at LIMIT 1),
+    (SELECT reaper_started_at FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at > :started_until
+        ORDER BY reaper_started_at LIMIT 1),
+    (SELECT min(max(due_at, coalesce(leased_until, due_at))) FROM reaper_outbox WHERE state = 'pending');
+
 -- JOB
 SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN tasks t ON t.id = j.task_id WHERE j.id = :job;
 
@@ -134,8 +144,13 @@ UPDATE jobs SET reaper_exit_code = NULL, reaper_exit_at = NULL WHERE id = :job A
 
 -- EVENT
 INSERT INTO reaper_events
-        (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
-    VALUES (:id, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence);
+    (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
+VALUES (:id, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence);
+
+-- EVENTS
+INSERT INTO reaper_events
+    (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
+VALUES (:id_a, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_a, :fence_a, :actor_a, :action_a, :rule_a, :reason_a, :from_status_a, :to_status_a, :evidence_a), (:id_b, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_b, :fence_b, :actor_b, :action_b, :rule_b, :reason_b, :from_status_b, :to_status_b, :evidence_b), (:id_c, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_c, :fence_c, :actor_c, :action_c, :rule_c, :reason_c, :from_status_c, :to_status_c, :evidence_c), (:id_d, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_d, :fence_d, :actor_d, :action_d, :rule_d, :reason_d, :from_status_d, :to_status_d, :evidence_d), (:id_e, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_e, :fence_e, :actor_e, :action_e, :rule_e, :reason_e, :from_status_e, :to_status_e, :evidence_e), (:id_f, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_f, :fence_f, :actor_f, :action_f, :rule_f, :reason_f, :from_status_f, :to_status_f, :evidence_f), (:id_g, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_g, :fence_g, :actor_g, :action_g, :rule_g, :reason_g, :from_status_g, :to_status_g, :evidence_g), (:id_h, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_h, :fence_h, :actor_h, :action_h, :rule_h, :reason_h, :from_status_h, :to_status_h, :evidence_h), (:id_i, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_i, :fence_i, :actor_i, :action_i, :rule_i, :reason_i, :from_status_i, :to_status_i, :evidence_i), (:id_j, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_j, :fence_j, :actor_j, :action_j, :rule_j, :reason_j, :from_status_j, :to_status_j, :evidence_j), (:id_k, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_k, :fence_k, :actor_k, :action_k, :rule_k, :reason_k, :from_status_k, :to_status_k, :evidence_k), (:id_l, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_l, :fence_l, :actor_l, :action_l, :rule_l, :reason_l, :from_status_l, :to_status_l, :evidence_l), (:id_m, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_m, :fence_m, :actor_m, :action_m, :rule_m, :reason_m, :from_status_m, :to_status_m, :evidence_m), (:id_n, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_n, :fence_n, :actor_n, :action_n, :rule_n, :reason_n, :from_status_n, :to_status_n, :evidence_n), (:id_o, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_o, :fence_o, :actor_o, :action_o, :rule_o, :reason_o, :from_status_o, :to_status_o, :evidence_o), (:id_p, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_p, :fence_p, :actor_p, :action_p, :rule_p, :reason_p, :from_status_p, :to_status_p, :evidence_p);
 
 -- EVENTS_KNOWN
 SELECT count(*) FROM reaper_events WHERE id IN (SELECT value FROM json_each(:ids));
@@ -222,6 +237,13 @@ SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
 
 -- SETTING
 SELECT value FROM reaper_settings WHERE key = :key;
+
+-- OUTSET
+SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)));
+
+-- DATA_VERSION
+PRAGMA data_version;
 
 -- SET
 INSERT INTO reaper_settings (key, value) VALUES (:key, :value)

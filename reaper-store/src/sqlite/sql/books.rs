@@ -9,6 +9,19 @@ macro_rules! event_columns {
 statements! {
     SETTING = "SELECT value FROM reaper_settings WHERE key = :key";
 
+    /// What a pass has to know first, in one row.
+    OUTSET = concat!(
+    "SELECT ",
+    now!(),
+    ", (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    EXISTS (SELECT 1 FROM reaper_outbox WHERE ",
+    due!(),
+    ")"
+);
+
+    /// Another number whenever another connection has written.
+    DATA_VERSION = "PRAGMA data_version";
+
     SET = "INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 

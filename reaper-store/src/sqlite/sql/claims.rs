@@ -21,6 +21,88 @@ macro_rules! requeue {
     };
 }
 
+macro_rules! event_into {
+    () => {
+        "INSERT INTO reaper_events
+    (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
+VALUES "
+    };
+}
+
+/// The places of one event; those of several are told apart by how their names end.
+macro_rules! event_row {
+    ($end:literal) => {
+        concat!(
+            "(:id",
+            $end,
+            ", ",
+            now!(),
+            ", :job",
+            $end,
+            ", :fence",
+            $end,
+            ", :actor",
+            $end,
+            ", :action",
+            $end,
+            ", :rule",
+            $end,
+            ", :reason",
+            $end,
+            ", :from_status",
+            $end,
+            ", :to_status",
+            $end,
+            ", :evidence",
+            $end,
+            ")"
+        )
+    };
+}
+
+macro_rules! event_names {
+    ($end:literal) => {
+        [
+            concat!("id", $end),
+            concat!("job", $end),
+            concat!("fence", $end),
+            concat!("actor", $end),
+            concat!("action", $end),
+            concat!("rule", $end),
+            concat!("reason", $end),
+            concat!("from_status", $end),
+            concat!("to_status", $end),
+            concat!("evidence", $end),
+        ]
+    };
+}
+
+/// The names of `EVENT`, in the order of its columns.
+pub(in crate::sqlite) const EVENT_NAMES: [&str; 10] = event_names!("");
+
+/// How many rows `EVENTS` has.
+pub(in crate::sqlite) const EVENTS_AT_ONCE: usize = 16;
+
+/// The names of each row of `EVENTS`.
+pub(in crate::sqlite) const EVENTS_NAMES: [[&str; 10]; EVENTS_AT_ONCE] = [
+    event_names!("_a"),
+    event_names!("_b"),
+    event_names!("_c"),
+    event_names!("_d"),
+    event_names!("_e"),
+    event_names!("_f"),
+    event_names!("_g"),
+    event_names!("_h"),
+    event_names!("_i"),
+    event_names!("_j"),
+    event_names!("_k"),
+    event_names!("_l"),
+    event_names!("_m"),
+    event_names!("_n"),
+    event_names!("_o"),
+    event_names!("_p"),
+];
+
 statements! {
     CLAIM_DONE = concat!("UPDATE jobs SET status = 'done'", guard!());
 
@@ -55,13 +137,10 @@ statements! {
 
     CLAIM_DISMISS = concat!("UPDATE jobs SET reaper_exit_code = NULL, reaper_exit_at = NULL", guard!());
 
-    EVENT = concat!(
-    "INSERT INTO reaper_events
-        (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
-    VALUES (:id, ",
-    now!(),
-    ", :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence)"
-);
+    EVENT = concat!(event_into!(), event_row!(""));
+
+    /// Sixteen at once: a statement for each row costs more than the row.
+    EVENTS = concat!(event_into!(), event_row!("_a"), ", ", event_row!("_b"), ", ", event_row!("_c"), ", ", event_row!("_d"), ", ", event_row!("_e"), ", ", event_row!("_f"), ", ", event_row!("_g"), ", ", event_row!("_h"), ", ", event_row!("_i"), ", ", event_row!("_j"), ", ", event_row!("_k"), ", ", event_row!("_l"), ", ", event_row!("_m"), ", ", event_row!("_n"), ", ", event_row!("_o"), ", ", event_row!("_p"));
 
     EVENTS_KNOWN = "SELECT count(*) FROM reaper_events WHERE id IN (SELECT value FROM json_each(:ids))";
 

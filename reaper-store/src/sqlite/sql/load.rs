@@ -121,6 +121,16 @@ statements! {
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id"
 );
 
+    /// The first row of each part by time that a load leaves out, and the next effect.
+    UPCOMING = "SELECT
+    (SELECT reaper_exit_at FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_exit_at > :exits_until
+        ORDER BY reaper_exit_at LIMIT 1),
+    (SELECT reaper_started_at FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at > :started_until
+        ORDER BY reaper_started_at LIMIT 1),
+    (SELECT min(max(due_at, coalesce(leased_until, due_at))) FROM reaper_outbox WHERE state = 'pending')";
+
     JOB = concat!("SELECT ", job_columns!(), " FROM jobs j LEFT JOIN tasks t ON t.id = j.task_id WHERE j.id = :job");
 
     /// Every running row has an exit or none, and each half has an index.

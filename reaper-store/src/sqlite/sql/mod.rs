@@ -11,6 +11,19 @@ macro_rules! now {
     };
 }
 
+/// Which effects are due.
+macro_rules! due {
+    () => {
+        concat!(
+            "state = 'pending' AND due_at <= ",
+            now!(),
+            " AND (leased_until IS NULL OR leased_until <= ",
+            now!(),
+            ")"
+        )
+    };
+}
+
 /// The host in the text form of an identity, as the indexes have it.
 macro_rules! host {
     ($column:literal) => {

@@ -1,6 +1,11 @@
 //! What is there, and what was run.
 
 statements! {
+    /// Takes no lock by itself: the first read does.
+    BEGIN = "BEGIN DEFERRED";
+
+    END = "COMMIT";
+
     /// Another number after every change of the schema, whoever made it.
     SCHEMA_VERSION = "PRAGMA schema_version";
 

@@ -41,7 +41,7 @@ const WHOLE: [(&str, &str); 4] = [
 ];
 
 /// The statements that a pass runs when there is nothing to do.
-const IDLE: [&str; 5] = ["VERSION", "LOAD", "RUNNING", "ANY_DUE", "SETTING"];
+const IDLE: [&str; 7] = ["VERSION", "OUTSET", "LOAD", "UPCOMING", "RUNNING", "ANY_DUE", "SETTING"];
 
 #[derive(QueryableByName)]
 struct Step {

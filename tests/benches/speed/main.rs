@@ -1,0 +1,42 @@
+//! How fast the stores are, as ratios to a limit that is measured in the same run on the same rows.
+//!
+//! `cargo xtask bench` builds and starts it; `tests/docs/bench.md` says how to read what it prints.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a bench fails as tests do, prints, and reads the clock that everything else must be given"
+)]
+
+mod arguments;
+mod draw;
+mod memory;
+mod parts;
+mod rounds;
+mod sqlite;
+mod table;
+
+use arguments::{Arguments, Output};
+
+fn main() {
+    let arguments = Arguments::read(std::env::args().skip(1));
+    if let Some(child) = &arguments.child {
+        println!("{}", memory::child(child));
+        return;
+    }
+    let tables = sqlite::tables(&arguments);
+    match arguments.output {
+        Output::Text => tables.iter().for_each(|table| println!("{}", table.text())),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&table::json(&tables)).unwrap()),
+    }
+    if let Some(folder) = &arguments.pictures {
+        draw::write(folder, &tables);
+    }
+}

@@ -1,0 +1,116 @@
+//! SQLite: its tables, each case on a database of its own.
+
+mod idle;
+mod plans;
+mod rescue;
+mod rows;
+mod sql;
+
+use rows::{Rowed, Rows};
+
+use crate::{
+    arguments::Arguments,
+    memory,
+    table::{Case, Table},
+};
+
+/// All tables that are asked for.
+pub fn tables(arguments: &Arguments) -> Vec<Table> {
+    let rounds = if arguments.short { 1 } else { 7 };
+    let wants = |name: &str| name.contains(&arguments.only);
+    let mut tables = Vec::new();
+    if wants("sqlite-idle") || wants("sqlite-quiet") {
+        tables.extend(idles(arguments.short, rounds));
+    }
+    if wants("sqlite-rescue") {
+        tables.push(rescues(arguments.short, rounds));
+    }
+    if wants("sqlite-memory") {
+        tables.push(memories(arguments.short));
+    }
+    if arguments.history && wants("sqlite-history") {
+        tables.push(history(arguments.short, rounds));
+    }
+    tables
+}
+
+fn idles(is_short: bool, rounds: usize) -> [Table; 2] {
+    let sizes: &[u64] = if is_short { &[10_000] } else { &[1000, 10_000, 100_000, 1_000_000] };
+    let (mut idle, mut quiet) = (Vec::new(), Vec::new());
+    for &size in sizes {
+        eprintln!("sqlite: idle passes over {size} running jobs");
+        let rows = Rowed::new(Rows { running: size, finished: size, ..Rows::default() });
+        plans::assert_indexed(&rows);
+        let case = |measured| Case::Times { name: format!("{} running", short(size)), size, measured };
+        quiet.push(case(idle::nothing_written(&rows, rounds)));
+        idle.push(case(idle::after_a_write(&rows, rounds, size <= 100_000)));
+    }
+    let after = "SQLite: a pass with nothing to do, after another program wrote".into();
+    let nothing = "SQLite: a pass when nothing was written".into();
+    [
+        Table { name: "sqlite-idle", title: after, cases: idle },
+        Table { name: "sqlite-quiet", title: nothing, cases: quiet },
+    ]
+}
+
+fn rescues(is_short: bool, rounds: usize) -> Table {
+    let sizes: &[(u64, u64)] = if is_short { &[(1000, 10_000)] } else { &[(10_000, 100_000), (1000, 1_000_000)] };
+    let cases = sizes.iter().map(|&(orphans, running)| {
+        eprintln!("sqlite: rescue of {orphans} of {running}");
+        let rows = Rowed::new(Rows { running, orphans, finished: running, ..Rows::default() });
+        let goal = (orphans == 10_000).then_some(1.0);
+        let measured = rescue::rescue(&rows, usize::try_from(orphans).unwrap(), rounds, goal);
+        Case::Times { name: format!("{} of {}", short(orphans), short(running)), size: orphans, measured }
+    });
+    Table {
+        name: "sqlite-rescue",
+        title: "SQLite: orphans requeued, events included".into(),
+        cases: cases.collect(),
+    }
+}
+
+fn memories(is_short: bool) -> Table {
+    let sizes: &[(u64, usize)] =
+        if is_short { &[(10_000, 1000)] } else { &[(100_000, 1000), (1_000_000, 10_000)] };
+    let idle = Rowed::new(Rows::default());
+    let idle = memory::of_child(&idle.path(), 1000);
+    let cases = sizes.iter().map(|&(orphans, budget)| {
+        eprintln!("sqlite: memory of settling {orphans}");
+        let rows = Rowed::new(Rows { running: orphans, orphans, ..Rows::default() });
+        let value = memory::of_child(&rows.path(), budget) - idle;
+        Case::Figure {
+            name: format!("{} orphans, {budget} a pass", short(orphans)),
+            value,
+            goal: 32.0,
+            unit: "MB",
+        }
+    });
+    Table {
+        name: "sqlite-memory",
+        title: "SQLite: peak memory above that of the idle program".into(),
+        cases: cases.collect(),
+    }
+}
+
+fn history(is_short: bool, rounds: usize) -> Table {
+    let past = if is_short { 10_000 } else { 10_000_000 };
+    eprintln!("sqlite: {past} finished jobs and as many events");
+    let rows = Rowed::new(Rows { running: 10_000, orphans: 0, finished: past, events: past });
+    let case =
+        |name: &str, measured| Case::Times { name: format!("{name}, {} past", short(past)), size: past, measured };
+    let idle = case("10k running", idle::after_a_write(&rows, rounds, false));
+    let quiet = case("10k running, nothing written", idle::nothing_written(&rows, rounds));
+    drop(rows);
+    let rows = Rowed::new(Rows { running: 10_000, orphans: 1000, finished: past, events: past });
+    let rescue = case("1k of 10k rescued", rescue::rescue(&rows, 1000, rounds, None));
+    let title = "SQLite: ten million finished jobs and events beside".into();
+    Table { name: "sqlite-history", title, cases: vec![idle, quiet, rescue] }
+}
+
+fn short(count: u64) -> String {
+    match count {
+        ..1000 => count.to_string(),
+        1000..1_000_000 => format!("{}k", count / 1000),
+        1_000_000.. => format!("{}M", count / 1_000_000),
+    }
+}

@@ -1,0 +1,76 @@
+//! `cargo xtask bench`: the stores beside their limits, as ratios.
+//!
+//! The program that measures is the bench `speed` of the package `reaper-tests`; this only builds it in release, starts it
+//! and passes on what it is told. As a step of `cargo xtask ci` it runs in its short form, which proves that everything
+//! works and that no statement reads a whole table, and says nothing about times.
+
+use crate::{
+    run::Run,
+    step::{Failed, Output, Step},
+};
+
+/// The step's name, after which the command line takes options of its own.
+pub(crate) const NAME: &str = "bench";
+
+/// Runs the short form.
+pub(crate) const STEP: Step = Step {
+    name: NAME,
+    about: "The stores beside their limits, as ratios (in `ci`: 10,000 rows, no times are judged)",
+    output: Output::Kept,
+    run: short,
+};
+
+fn short(run: &mut Run<'_>) -> Result<String, Failed> {
+    bench(run, &["--short"])?;
+    Ok("short".to_owned())
+}
+
+/// What a person can ask for beside the step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// 10,000 rows and one round.
+    pub(crate) short: bool,
+    /// With ten million finished jobs and events.
+    pub(crate) history: bool,
+    /// Only the tables whose names hold this.
+    pub(crate) only: Option<String>,
+    /// `text` or `json`.
+    pub(crate) output: String,
+}
+
+impl Wanted {
+    /// Runs the bench on the terminal: its tables go to standard output, untouched.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be built or started, or does not exit with 0.
+    pub(crate) fn run(&self, workspace: &crate::workspace::Workspace) -> Result<(), Failed> {
+        let mut command = workspace.cargo();
+        command.args(BENCH).args(["--output", &self.output]);
+        // A short run measures nothing that a picture should show.
+        if self.short {
+            command.arg("--short");
+        } else {
+            command.arg("--pictures").arg(workspace.root.join(PICTURES));
+        }
+        if self.history {
+            command.arg("--history");
+        }
+        if let Some(only) = &self.only {
+            command.args(["--only", only]);
+        }
+        let status = command.status().map_err(|error| Failed::because("cannot start cargo bench", error))?;
+        if status.success() { Ok(()) } else { Err(Failed::because("cargo bench", status)) }
+    }
+}
+
+fn bench(run: &mut Run<'_>, arguments: &[&str]) -> Result<(), Failed> {
+    let arguments: Vec<_> = BENCH.iter().chain(arguments).copied().collect();
+    run.cargo(&arguments)
+}
+
+/// The call of cargo, up to the bench's own arguments.
+const BENCH: [&str; 7] = ["bench", "--quiet", "--package", "reaper-tests", "--bench", "speed", "--"];
+
+/// Where the pictures go.
+const PICTURES: &str = "tests/docs";
