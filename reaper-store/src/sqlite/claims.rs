@@ -1,13 +1,11 @@
 //! The claim: one guarded UPDATE a row, the events of the won ones, their effects; all in one transaction.
 
 use diesel::SqliteConnection;
-use reaper_core::{Mode, Status, effect::claim_key, job::Attach};
+use reaper_core::{Mode, effect::claim_key};
 
 use super::{
-    SqliteStore,
-    connection::millis,
-    control,
-    facts::{int, json as list},
+    SqliteStore, control,
+    facts::json as list,
     fault::{Fault, is_whole},
     outbox,
     pool::Phase,
@@ -17,7 +15,9 @@ use super::{
 use crate::{
     Claim, Claims, Outcome, Settlement, StoreError,
     bisect::{Spoilt, in_halves, won},
+    books::{Note, int},
     claims::Actor,
+    values::{attach, bounded_millis},
 };
 
 impl Claims for SqliteStore {
@@ -88,7 +88,7 @@ fn settle_all(connection: &mut SqliteConnection, claims: &[Claim]) -> Result<Vec
     for claim in claims {
         let outcome = settle_one(connection, claim, mode)?;
         if outcome == Outcome::Won {
-            note(connection, claim)?;
+            note(connection, &Note::of_claim(claim))?;
             if let Some(effect) = &claim.effect {
                 let key = claim_key(&claim.attempt, effect);
                 // One that an earlier claim of this attempt has stored stays as it is.
@@ -117,7 +117,7 @@ fn update(claim: &Claim) -> Statement<'_> {
         ("job", Value::from(&claim.attempt.job.0)),
         ("status", basis.status.as_str().into()),
         ("fence", (&claim.attempt.fence.0).into()),
-        ("run", basis.run.as_ref().map_or(Value::Int(None), |run| (&run.0).into())),
+        ("run", basis.run.as_ref().map(|run| &run.0).into()),
         ("pid", basis.pid.map(i64::from).into()),
         ("started_at", basis.started_at.map(|at| at.timestamp_millis()).into()),
         ("exit_code", basis.exit.map(|exit| i64::from(exit.code)).into()),
@@ -149,47 +149,23 @@ fn update(claim: &Claim) -> Statement<'_> {
     }
 }
 
-/// An attach state as its column has it.
-pub(super) const fn attach(attach: Attach) -> Option<&'static str> {
-    match attach {
-        Attach::NotSaid => None,
-        Attach::Pending => Some("pending"),
-        Attach::Done => Some("done"),
-    }
-}
-
-/// Writes the event of a claim that was won.
-fn note(connection: &mut SqliteConnection, claim: &Claim) -> Result<(), Fault> {
-    let to = match claim.settlement {
-        Settlement::Done => Status::Done,
-        Settlement::Requeue { .. } => Status::Queued,
-        Settlement::Fail => Status::Failed,
-        Settlement::Terminate | Settlement::Dismiss => claim.basis.status,
-    };
-    let evidence = claim.evidence.to_string();
+/// Writes an event.
+pub(super) fn note(connection: &mut SqliteConnection, note: &Note<'_>) -> Result<(), Fault> {
     let event = Statement::new(
         sql::EVENT,
         [
-            ("id", claim.event.0.into()),
-            ("job", (&claim.attempt.job.0).into()),
-            ("fence", (&claim.attempt.fence.0).into()),
-            ("actor", claim.by.as_str().into()),
-            ("action", claim.settlement.as_str().into()),
-            ("rule", (&claim.rule).into()),
-            ("reason", (&claim.reason).into()),
-            ("from_status", claim.basis.status.as_str().into()),
-            ("to_status", to.as_str().into()),
-            ("evidence", (&evidence).into()),
+            ("id", note.id.0.into()),
+            ("job", note.job.into()),
+            ("fence", note.fence.into()),
+            ("actor", note.actor.as_str().into()),
+            ("action", note.action.into()),
+            ("rule", note.rule.into()),
+            ("reason", note.reason.as_ref().into()),
+            ("from_status", note.from.into()),
+            ("to_status", note.to.into()),
+            ("evidence", (&note.evidence).into()),
         ],
     );
     event.run(connection)?;
     Ok(())
 }
-
-/// A wait in milliseconds, short enough that its end is an instant.
-pub(super) fn bounded_millis(wait: std::time::Duration) -> i64 {
-    i64::try_from(millis(wait)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
-}
-
-/// 10,000 years in milliseconds: whatever waits longer waits for ever.
-const LONGEST_WAIT: i64 = 315_576_000_000_000;

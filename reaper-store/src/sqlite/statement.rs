@@ -63,6 +63,12 @@ impl<'v> From<&'v Key> for Value<'v> {
     }
 }
 
+impl<'v> From<Option<&'v Key>> for Value<'v> {
+    fn from(key: Option<&'v Key>) -> Self {
+        key.map_or(Self::Int(None), Self::from)
+    }
+}
+
 /// A statement: a text with named places (`:job`), and a value for each name. A name may stand at several places.
 #[derive(Debug)]
 pub(super) struct Statement<'v> {
