@@ -30,6 +30,18 @@ impl NodeId {
     pub fn of(identity: &ProcessIdentity) -> Self {
         Self { host: identity.host.clone(), boot: identity.boot.clone() }
     }
+
+    /// Whether a process belongs to it.
+    #[must_use]
+    pub fn is_of(&self, identity: &ProcessIdentity) -> bool {
+        self.host == identity.host && self.boot == identity.boot
+    }
+
+    /// How the identities of its processes begin, as texts.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        alloc::format!("{self}/")
+    }
 }
 
 /// `host/boot`, as an identity begins.
@@ -219,12 +231,11 @@ impl NodeObservations {
     /// | of another host | anything else | the probe's |
     #[must_use]
     pub fn judge(&self, here: &NodeId, identity: &ProcessIdentity, bond: Bond, seen: Sighting) -> Sighting {
-        let id = NodeId::of(identity);
-        if id == *here {
+        if here.is_of(identity) {
             return seen;
         }
-        let standing = self.standing(&id);
-        match (id.host == here.host, standing, bond) {
+        let standing = self.standing(&NodeId::of(identity));
+        match (identity.host == here.host, standing, bond) {
             (true, Standing::Beating(_), _) => Sighting::new(Liveness::Unknown, Finding::HostShared),
             (true, ..) => seen,
             (false, Standing::DeclaredDead, _) => {

@@ -114,7 +114,7 @@ pub(crate) fn look(
         memory.nodes.read(nodes, parts.time.monotonic());
     }
     let Memory { observations, nodes, .. } = memory;
-    let nodes = here.as_ref().map(|here| (here, &*nodes));
+    let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, nodes));
     let wanted = Wanted {
         exits_until: clock.latest_with(policy.shortest_grace()),
         started_until: clock.latest_with(policy.shortest_running()),
@@ -122,7 +122,7 @@ pub(crate) fn look(
         suspects: observations.suspects().into_iter().map(|attempt| attempt.job).collect(),
         here: (kind == PassKind::Tick)
             .then(|| Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids }),
-        lost: match nodes {
+        lost: match nodes.0 {
             // This host's own attempts are looked at anyway.
             Some((here, nodes)) if kind == PassKind::Tick => {
                 nodes.lost(here).into_iter().filter(|lost| lost.id.host != here.host).collect()
@@ -130,7 +130,6 @@ pub(crate) fn look(
             Some(_) | None => Vec::new(),
         },
     };
-    let nodes = Nodes(nodes);
 
     let mut planner = Planner::new(kind, settings.budget);
     let (mut failures, mut questions) = (Vec::new(), BTreeSet::new());

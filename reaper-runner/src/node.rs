@@ -11,9 +11,10 @@ use std::{
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
-use reaper_core::{Attempt, NodeId, Status, node::NodeTiming};
+use reaper_core::{Attempt, NodeId, Status};
 use reaper_store::{
     StoreError,
     nodes::{Beaten, NodeBeat},
@@ -45,13 +46,13 @@ impl OwnNode {
         let beater = Beater {
             engine: Arc::clone(engine),
             beat: NodeBeat { id: id.clone(), ttl: timing.ttl, reaper: engine.settings.name.clone() },
-            timing,
+            interval: timing.interval,
             declared_dead: Arc::clone(&declared_dead),
         };
         // The first beat is told before the first pass settles anything.
         beater.beat(&declared);
         let run = move || {
-            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(beater.timing.interval) {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(beater.interval) {
                 beater.beat(&declared);
             }
         };
@@ -114,7 +115,8 @@ impl Drop for OwnNode {
 struct Beater {
     engine: Arc<Engine>,
     beat: NodeBeat,
-    timing: NodeTiming,
+    /// The time between two beats.
+    interval: Duration,
     declared_dead: Arc<AtomicBool>,
 }
 

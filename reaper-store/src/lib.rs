@@ -4,6 +4,8 @@
 pub mod attempts;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod bisect;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod books;
 pub mod claims;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -15,6 +17,8 @@ pub mod history;
 pub mod memory;
 pub mod nodes;
 pub mod outbox;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod parts;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -24,6 +28,8 @@ pub mod schema;
 mod script;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod values;
 
 pub use attempts::Attempts;
 pub use claims::{Claim, Claims, Outcome, Settlement};

@@ -23,8 +23,9 @@ fn stop(executor: &ProcessIdentity, grace: Duration) -> Stopped {
 
 #[test]
 fn what_obeys_is_asked_once() {
-    // It says when it is asked, and ends when it is told.
-    let script = "trap 'echo asked' TERM; echo ready; while ! read line; do :; done; echo end";
+    // It says when it is asked, and ends when it is told, or when nobody is there any more to tell it.
+    let script = "trap 'echo asked; asked=1' TERM; echo ready; \
+                  until read line; do [ $asked ] || exit; asked=; done; echo end";
     let mut leader = session(&attempt(), script);
     assert_eq!(leader.line(), "ready");
     let executor = identity(&leader.held);

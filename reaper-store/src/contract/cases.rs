@@ -1,7 +1,8 @@
 //! The list of the cases, once, for [`CASES`] and for the macro that makes tests of them.
 
 use super::{
-    Case, books, effects, fence, guard, hidden, late, load, mirror, nodes, pages, quiet, race, settle, stage, worker,
+    Case, books, effects, fence, guard, hidden, late, load, mirror, nodes, pages, quiet, race, settle, stage,
+    worker,
 };
 
 macro_rules! cases {

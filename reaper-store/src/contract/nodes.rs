@@ -43,6 +43,15 @@ fn actions(scene: Scene<'_>) -> Vec<String> {
     scene.events().into_iter().map(|event| format!("{} {} {}", event.by, event.action, event.reason)).collect()
 }
 
+/// From which state to which each event went.
+fn ways(scene: Scene<'_>) -> Vec<(Option<String>, Option<String>)> {
+    scene.events().into_iter().map(|event| (event.from, event.to)).collect()
+}
+
+fn owned((from, to): (Option<&str>, Option<&str>)) -> (Option<String>, Option<String>) {
+    (from.map(Into::into), to.map(Into::into))
+}
+
 /// A beat records a node, and raises its counter by one; nobody else's.
 pub fn a_beat_raises_the_counter(subject: &dyn Subject) {
     let scene = Scene::of(subject);
@@ -90,6 +99,7 @@ pub fn a_declared_node_is_told_so(subject: &dyn Subject) {
     assert!(!store.revive_node(&a).expect("a revival works"));
     assert_eq!(beat(scene, "a", "1"), Beaten::Up);
     assert_eq!(actions(scene), ["person declare_dead a/1", "reaper revive a/1"]);
+    assert_eq!(ways(scene), [(Some("up"), Some("declared_dead")), (Some("declared_dead"), Some("up"))].map(owned));
 }
 
 /// A host's name alone stands for every boot of it that is recorded or that a running job names, and no other host's.
@@ -107,6 +117,9 @@ pub fn a_host_is_declared_dead_in_every_boot(subject: &dyn Subject) {
     assert_eq!(declare(scene, "a", &Boots::All), []);
     assert_eq!(node(scene, &id("ab", "1")).node.state, NodeState::Up);
     assert_eq!(declare(scene, "nobody", &Boots::All), []);
+    let declared = ways(scene).into_iter().filter(|(_, to)| to.as_deref() == Some("declared_dead"));
+    let before: Vec<_> = declared.map(|(from, _)| from).collect();
+    assert_eq!(before, [Some("up".to_owned()), None, None], "of two of them nothing was recorded before");
 }
 
 /// A take stores whether its attempt is bound to its node, and nobody inherits that.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::PoisonError};
 
 use reaper_core::{
-    Bond, Effect, JobId, NodeId, Status, Timestamp,
+    Bond, Effect, JobId, Status, Timestamp,
     node::{LostAttempts, LostNode},
 };
 
@@ -72,7 +72,7 @@ fn is_here(row: &JobRow, here: &Here) -> bool {
 fn is_lost(row: &JobRow, lost: &LostNode) -> bool {
     let processes = [&row.added.executor, &row.added.monitor];
     let concerned = lost.attempts == LostAttempts::All || row.added.bond == Bond::NodeBound;
-    concerned && processes.into_iter().flatten().any(|process| NodeId::of(process) == lost.id)
+    concerned && processes.into_iter().flatten().any(|process| lost.id.is_of(process))
 }
 
 /// The next page of one set: its rows, and where the set stands then.

@@ -5,7 +5,6 @@ use reaper_core::{Attempt, Bond, JobId, ProcessIdentity, RunId, TaskId};
 
 use super::{
     PostgresStore,
-    facts::int,
     fault::Fault,
     sql,
     statement::{RawRow, Statement, Value, int_key},
@@ -13,6 +12,7 @@ use super::{
 use crate::{
     Attempts, StoreError,
     attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
+    books::int,
     row::{RawJob, raw_job},
 };
 

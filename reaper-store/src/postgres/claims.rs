@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::PgConnection;
-use reaper_core::{JobId, Mode, Status, effect::claim_key, job::Attach};
+use reaper_core::{JobId, Mode, effect::claim_key};
 
 use super::{
     PostgresStore, control,
-    facts::int,
     fault::{Fault, is_whole},
     outbox::{self, Post},
     pool::Phase,
@@ -18,7 +17,9 @@ use super::{
 use crate::{
     Claim, Claims, Outcome, Settlement, StoreError,
     bisect::{Spoilt, in_halves, won},
+    books::{Note, int},
     claims::Actor,
+    values::{attach, bounded_millis},
 };
 
 impl Claims for PostgresStore {
@@ -123,7 +124,7 @@ fn settle_all(connection: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Out
             winners.push(claim);
         }
     }
-    let notes: Vec<_> = winners.iter().map(|claim| note(claim)).collect();
+    let notes: Vec<_> = winners.iter().map(|claim| Note::of_claim(claim)).collect();
     note_all(connection, &notes)?;
     let effects = winners.iter().filter_map(|claim| claim.effect.as_ref().map(|effect| (claim, effect)));
     let posts: Vec<_> = effects
@@ -235,65 +236,19 @@ fn requeue(claim: &Claim) -> Requeue {
     Requeue { wait, keep, add, cap: cap.map(i64::from) }
 }
 
-/// An attach state as its column has it.
-pub(super) const fn attach(attach: Attach) -> Option<&'static str> {
-    match attach {
-        Attach::NotSaid => None,
-        Attach::Pending => Some("pending"),
-        Attach::Done => Some("done"),
-    }
-}
-
-/// An event to be written.
-#[derive(Debug)]
-pub(super) struct Note<'n> {
-    pub(super) id: i64,
-    pub(super) job: Option<i64>,
-    pub(super) fence: Option<i64>,
-    pub(super) actor: &'n str,
-    pub(super) action: &'n str,
-    pub(super) rule: &'n str,
-    pub(super) reason: &'n str,
-    pub(super) from: &'n str,
-    pub(super) to: &'n str,
-    pub(super) evidence: String,
-}
-
-/// The event of a claim that was won.
-fn note(claim: &Claim) -> Note<'_> {
-    let to = match claim.settlement {
-        Settlement::Done => Status::Done,
-        Settlement::Requeue { .. } => Status::Queued,
-        Settlement::Fail => Status::Failed,
-        Settlement::Terminate | Settlement::Dismiss => claim.basis.status,
-    };
-    Note {
-        id: claim.event.0,
-        job: int_key(&claim.attempt.job.0),
-        fence: int_key(&claim.attempt.fence.0),
-        actor: claim.by.as_str(),
-        action: claim.settlement.as_str(),
-        rule: &claim.rule,
-        reason: &claim.reason,
-        from: claim.basis.status.as_str(),
-        to: to.as_str(),
-        evidence: claim.evidence.to_string(),
-    }
-}
-
 /// Writes events.
 pub(super) fn note_all(connection: &mut PgConnection, notes: &[Note<'_>]) -> Result<(), Fault> {
     let events = Statement::new(
         sql::EVENTS,
         [
-            ("id", Value::ints(notes, |note| Some(note.id))),
-            ("job", Value::ints(notes, |note| note.job)),
-            ("fence", Value::ints(notes, |note| note.fence)),
-            ("actor", Value::texts(notes, |note| Some(note.actor))),
+            ("id", Value::ints(notes, |note| Some(note.id.0))),
+            ("job", Value::ints(notes, |note| note.job.and_then(int_key))),
+            ("fence", Value::ints(notes, |note| note.fence.and_then(int_key))),
+            ("actor", Value::texts(notes, |note| Some(note.actor.as_str()))),
             ("action", Value::texts(notes, |note| Some(note.action))),
             ("rule", Value::texts(notes, |note| Some(note.rule))),
-            ("reason", Value::texts(notes, |note| Some(note.reason))),
-            ("from_status", Value::texts(notes, |note| Some(note.from))),
+            ("reason", Value::texts(notes, |note| Some(note.reason.as_ref()))),
+            ("from_status", Value::texts(notes, |note| note.from)),
             ("to_status", Value::texts(notes, |note| Some(note.to))),
             ("evidence", Value::texts(notes, |note| Some(&note.evidence))),
         ],
@@ -301,11 +256,3 @@ pub(super) fn note_all(connection: &mut PgConnection, notes: &[Note<'_>]) -> Res
     events.run(connection)?;
     Ok(())
 }
-
-/// A wait in milliseconds, short enough that its end is an instant.
-pub(super) fn bounded_millis(wait: std::time::Duration) -> i64 {
-    i64::try_from(wait.as_millis()).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
-}
-
-/// 10,000 years in milliseconds: whatever waits longer waits for ever.
-const LONGEST_WAIT: i64 = 315_576_000_000_000;

@@ -3,16 +3,10 @@
 use diesel::PgConnection;
 use reaper_core::{Breaker, Mode};
 
-use super::{
-    PostgresStore,
-    claims::{Note, note_all},
-    fault::Fault,
-    sql,
-    statement::Statement,
-};
+use super::{PostgresStore, claims::note_all, fault::Fault, sql, statement::Statement};
 use crate::{
     Control, StoreError,
-    claims::{Actor, EventId},
+    books::{self, Note, json},
     control::PassNote,
 };
 
@@ -33,20 +27,7 @@ impl Control for PostgresStore {
                 mode => mode?,
             };
             set(connection, MODE, new.as_str())?;
-            let reason = format!("the mode was {before} and is {new}");
-            let event = Note {
-                id: EventId::draw().0,
-                job: None,
-                fence: None,
-                actor: Actor::Person.as_str(),
-                action: "mode",
-                rule: "",
-                reason: &reason,
-                from: before.as_str(),
-                to: new.as_str(),
-                evidence: "null".into(),
-            };
-            note_all(connection, &[event])?;
+            note_all(connection, &[Note::of_mode(before, new)])?;
             Ok(before)
         })
     }
@@ -56,7 +37,7 @@ impl Control for PostgresStore {
     }
 
     fn set_breaker(&self, breaker: &Breaker) -> Result<(), StoreError> {
-        self.write(|connection| set(connection, BREAKER, &written(breaker)?))
+        self.write(|connection| set(connection, BREAKER, &json(breaker)?))
     }
 
     fn latest_pass(&self) -> Result<Option<PassNote>, StoreError> {
@@ -64,17 +45,13 @@ impl Control for PostgresStore {
     }
 
     fn note_pass(&self, note: &PassNote) -> Result<(), StoreError> {
-        self.write(|connection| set(connection, LATEST_PASS, &written(note)?))
+        self.write(|connection| set(connection, LATEST_PASS, &json(note)?))
     }
 }
 
 /// The stored mode.
 pub(super) fn mode(connection: &mut PgConnection) -> Result<Mode, Fault> {
-    let Some(word) = setting(connection, MODE)? else {
-        return Ok(Mode::default());
-    };
-    let mode = word.parse();
-    Ok(mode.map_err(|error| StoreError::Corrupt { what: "mode", problem: format!("{word:?}: {error}") })?)
+    Ok(books::mode(setting(connection, MODE)?)?)
 }
 
 fn setting(connection: &mut PgConnection, key: &str) -> Result<Option<String>, Fault> {
@@ -92,14 +69,5 @@ fn parsed<T: serde::de::DeserializeOwned>(
     key: &str,
     what: &'static str,
 ) -> Result<Option<T>, Fault> {
-    let Some(text) = setting(connection, key)? else {
-        return Ok(None);
-    };
-    let value = serde_json::from_str(&text);
-    Ok(value.map(Some).map_err(|error| StoreError::Corrupt { what, problem: error.to_string() })?)
-}
-
-fn written<T: serde::Serialize>(value: &T) -> Result<String, Fault> {
-    let text = serde_json::to_string(value);
-    Ok(text.map_err(|error| StoreError::Database(format!("cannot be written: {error}")))?)
+    Ok(books::setting(setting(connection, key)?, what)?)
 }

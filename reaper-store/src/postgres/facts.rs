@@ -10,12 +10,14 @@ use super::{
     fault::Fault,
     load::load,
     sql,
-    statement::{RawRow, Statement, Value, int_key},
+    statement::{Statement, Value, int_key},
 };
 use crate::{
     Facts, StoreError,
+    books::{clock, int},
     facts::{Census, Cursor, Page, Row, StalledTask, Wanted},
     row::{RawJob, instant, raw_job},
+    values::sql_limit,
 };
 
 impl Facts for PostgresStore {
@@ -76,20 +78,5 @@ impl Facts for PostgresStore {
 /// The database's clock.
 pub(super) fn now(connection: &mut PgConnection) -> Result<Timestamp, Fault> {
     let row = Statement::new(sql::NOW, []).first_row(connection)?;
-    clock(row.and_then(|mut row| row.next_int()))
-}
-
-pub(super) fn clock(millis: Option<i64>) -> Result<Timestamp, Fault> {
-    let now = millis.and_then(instant);
-    Ok(now.ok_or_else(|| StoreError::Corrupt { what: "clock", problem: format!("it says {millis:?} ms") })?)
-}
-
-/// The count in a row's next column.
-pub(super) fn int(row: Option<RawRow>) -> u64 {
-    row.and_then(|mut row| row.next_int()).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
-}
-
-/// A limit as SQL takes it.
-pub(super) fn sql_limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
+    Ok(clock(row.and_then(|mut row| row.next_int()))?)
 }

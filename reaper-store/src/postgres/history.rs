@@ -1,18 +1,16 @@
 //! The events.
 
-use reaper_core::{Fence, JobId, Timestamp};
+use reaper_core::Timestamp;
 
 use super::{
-    PostgresStore,
-    facts::sql_limit,
-    sql,
-    statement::{RawRow, Statement, int_key},
+    PostgresStore, sql,
+    statement::{Statement, int_key},
 };
 use crate::{
     History, StoreError,
-    claims::EventId,
+    books::event,
     history::{Event, Query},
-    row::instant,
+    values::sql_limit,
 };
 
 impl History for PostgresStore {
@@ -41,25 +39,4 @@ impl History for PostgresStore {
             Ok(u64::try_from(events.saturating_add(effects).saturating_add(advances)).unwrap_or(u64::MAX))
         })
     }
-}
-
-fn event(mut row: RawRow) -> Option<Event> {
-    Some(Event {
-        id: EventId(row.next_int()?),
-        at: instant(row.next_int()?)?,
-        job: row.next_int().map(JobId::from),
-        fence: row.next_int().map(Fence::from),
-        by: row.next_shown().unwrap_or_default(),
-        action: row.next_shown().unwrap_or_default(),
-        rule: row.next_shown().unwrap_or_default(),
-        reason: row.next_shown().unwrap_or_default(),
-        from: row.next_shown(),
-        to: row.next_shown(),
-        evidence: row.next_shown().map(evidence).unwrap_or_default(),
-    })
-}
-
-/// What was stored as JSON; as a text where it is none.
-fn evidence(text: String) -> serde_json::Value {
-    serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
 }

@@ -3,78 +3,17 @@
 use reaper_core::{JobId, node::LostAttempts};
 
 use super::{
-    facts::{clock, sql_limit},
     fault::Fault,
     pool::Session,
     schema, sql,
     statement::{Statement, Value},
 };
 use crate::{
-    facts::{Cursor, Page, Position, Wanted},
-    row::raw_job,
+    books::clock,
+    facts::{Cursor, Page, Wanted},
+    parts::Reading,
+    values::sql_limit,
 };
-
-/// A part of the load's statement: the names of its places.
-struct Part {
-    /// For the key after which it is read, where it is ordered by more than the id.
-    key: Option<&'static str>,
-    /// For the id after which it is read.
-    after: &'static str,
-    limit: &'static str,
-    is_wanted: fn(&Wanted) -> bool,
-}
-
-macro_rules! part {
-    ($name:literal, $is_wanted:expr) => {
-        Part { key: None, after: concat!("after_", $name), limit: concat!("limit_", $name), is_wanted: $is_wanted }
-    };
-    (by_key $name:literal) => {
-        Part { key: Some(concat!("key_", $name)), ..part!($name, |_| true) }
-    };
-}
-
-/// In the order in which the statement numbers them.
-const PARTS: [Part; 11] = [
-    part!("timeless_exits", |_| true),
-    part!(by_key "exits"),
-    part!("timeless_starts", |_| true),
-    part!(by_key "starts"),
-    part!("late", |wanted| wanted.late_finishes),
-    part!("suspects", |wanted| !wanted.suspects.is_empty()),
-    part!("executors", |wanted| wanted.here.is_some()),
-    part!("monitors", |wanted| wanted.here.is_some()),
-    part!("bare", |wanted| wanted.here.as_ref().is_some_and(|here| here.bare_pids)),
-    part!("lost_executors", |wanted| !wanted.lost.is_empty()),
-    part!("lost_monitors", |wanted| !wanted.lost.is_empty()),
-];
-
-/// Where a part begins: after this key and id, and how many rows of it are read.
-struct Start {
-    key: i64,
-    after: i64,
-    limit: i64,
-}
-
-impl Part {
-    fn start(&self, wanted: &Wanted, position: Option<&Position>, limit: i64) -> Start {
-        let nothing = Start { key: i64::MAX, after: i64::MAX, limit: 0 };
-        if !(self.is_wanted)(wanted) {
-            return nothing;
-        }
-        match position {
-            None | Some(Position::Start) => Start { key: i64::MIN, after: i64::MIN, limit },
-            Some(Position::After { key, id }) => {
-                Start { key: key.unwrap_or(i64::MIN), after: id.as_int().unwrap_or(i64::MAX), limit }
-            }
-            Some(Position::End) => nothing,
-        }
-    }
-
-    fn values<'v>(&self, start: &Start) -> impl Iterator<Item = (&'static str, Value<'v>)> + use<'v> {
-        let key = self.key.map(|name| (name, start.key.into()));
-        [(self.after, start.after.into()), (self.limit, start.limit.into())].into_iter().chain(key)
-    }
-}
 
 pub(super) fn load(
     mut session: Session<'_>,
@@ -85,9 +24,8 @@ pub(super) fn load(
 ) -> Result<Page, Fault> {
     let limit = sql_limit(limit.max(1));
     let suspects = Value::ints(&wanted.suspects, JobId::as_int);
-    // How the identities of a node's processes begin.
-    let prefixes: Vec<_> = wanted.lost.iter().map(|lost| format!("{}/", lost.id)).collect();
-    let mut statement = Statement::new(
+    let prefixes: Vec<_> = wanted.lost.iter().map(|lost| lost.id.prefix()).collect();
+    let statement = Statement::new(
         sql::LOAD,
         [
             ("exits_until", wanted.exits_until.timestamp_millis().into()),
@@ -100,15 +38,9 @@ pub(super) fn load(
             ("host", wanted.here.as_ref().map(|here| here.host.as_str()).into()),
         ],
     );
-    // What each part may still give, and where it stands.
-    let mut parts = Vec::with_capacity(PARTS.len());
-    for (at, part) in PARTS.iter().enumerate() {
-        let start = part.start(wanted, from.0.get(at), limit);
-        statement = statement.with(part.values(&start));
-        parts.push((start.limit, Position::End));
-    }
+    let (mut reading, places) = Reading::begin(wanted, from, limit);
+    let statement = statement.with(places.into_iter().map(|(name, value)| (name, value.into())));
     let mut now = None;
-    let mut rows = Vec::new();
     for (at, mut row) in statement.rows(session.connection)?.into_iter().enumerate() {
         // Whether the database is prepared is asked by the same statement: an idle pass is one round trip.
         if at == 0 {
@@ -117,20 +49,7 @@ pub(super) fn load(
             let (_version, _triggers) = (row.next(), row.next());
         }
         now = row.next_int().or(now);
-        // The row that stands for an empty load has a clock and nothing else.
-        let Some(part) = row.next_int() else { continue };
-        let key = row.next_int();
-        let Some(raw) = raw_job(&mut row) else { continue };
-        if let Some((left, position)) = usize::try_from(part).ok().and_then(|part| parts.get_mut(part)) {
-            *left = left.saturating_sub(1);
-            *position = Position::After { key, id: raw.id.into() };
-        }
-        rows.push(raw.parse());
+        reading.take(&mut row);
     }
-    // A part that was not wanted has a limit of 0 and stands at its end; one that gave fewer rows than it might
-    // have is read to its end.
-    let next: Vec<_> =
-        parts.into_iter().map(|(left, position)| if left == 0 { position } else { Position::End }).collect();
-    let next = next.iter().any(|position| *position != Position::End).then_some(Cursor(next));
-    Ok(Page { now: clock(now)?, rows, next })
+    Ok(reading.end(clock(now)?))
 }

@@ -1,22 +1,18 @@
 //! The nodes: a small table that every tick reads whole.
 
-use std::time::Duration;
-
-use diesel::PgConnection;
-use reaper_core::{Node, NodeId, NodeState};
+use reaper_core::{NodeId, NodeState};
 
 use super::{
     PostgresStore,
-    claims::{Note, note_all},
-    fault::Fault,
+    claims::note_all,
     sql,
-    statement::{RawRow, Statement, Value},
+    statement::{Statement, Value},
 };
 use crate::{
     Nodes, StoreError,
-    claims::{Actor, EventId},
+    books::{Note, node, node_state},
     nodes::{Beaten, Boots, DECLARED_TTL, NodeBeat, NodeRow},
-    row::instant,
+    values::bounded_millis,
 };
 
 impl Nodes for PostgresStore {
@@ -24,7 +20,7 @@ impl Nodes for PostgresStore {
         // The schema is not looked at: a beat is true on a newer one, too.
         let beaten = self.pool.write(|session| {
             let statement = of(sql::BEAT_NODE, &beat.id)
-                .with([("ttl", signed_millis(beat.ttl).into()), ("reaper", (&beat.reaper).into())]);
+                .with([("ttl", bounded_millis(beat.ttl).into()), ("reaper", (&beat.reaper).into())]);
             Ok(statement.run(session.connection)?)
         });
         Ok(match beaten.map_err(Self::failure)? {
@@ -42,8 +38,7 @@ impl Nodes for PostgresStore {
             if of(sql::REVIVE_NODE, id).run(connection)? == 0 {
                 return Ok(false);
             }
-            let from = Some(NodeState::DeclaredDead.as_str());
-            note(connection, id, Actor::Reaper, "revive", from, NodeState::Up)?;
+            note_all(connection, &[Note::of_revival(id)])?;
             Ok(true)
         })
     }
@@ -60,13 +55,14 @@ impl Nodes for PostgresStore {
             let mut declared = Vec::new();
             for boot in boots {
                 let id = NodeId { host: host.to_owned(), boot };
-                let before = of(sql::NODE_STATE, &id).first_row(connection)?.and_then(|mut row| row.next_text());
-                if before.as_deref() == Some(NodeState::DeclaredDead.as_str()) {
+                let stored = of(sql::NODE_STATE, &id).first_row(connection)?;
+                let before = node_state(stored.and_then(|mut row| row.next_text()))?;
+                if before == Some(NodeState::DeclaredDead) {
                     continue;
                 }
-                let ttl = Value::from(signed_millis(DECLARED_TTL));
+                let ttl = Value::from(bounded_millis(DECLARED_TTL));
                 of(sql::DECLARE_NODE, &id).with([("ttl", ttl)]).run(connection)?;
-                note(connection, &id, Actor::Person, "declare_dead", before.as_deref(), NodeState::DeclaredDead)?;
+                note_all(connection, &[Note::of_declaration(&id, before)])?;
                 declared.push(id);
             }
             Ok(declared)
@@ -76,53 +72,11 @@ impl Nodes for PostgresStore {
     fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
         self.read(|connection| {
             let rows = Statement::new(sql::NODES, []).rows(connection)?;
-            rows.into_iter().map(node).collect()
+            Ok(rows.into_iter().map(node).collect::<Result<_, _>>()?)
         })
     }
 }
 
 fn of<'v>(sql: &'static str, id: &'v NodeId) -> Statement<'v> {
     Statement::new(sql, [("host", (&id.host).into()), ("boot", (&id.boot).into())])
-}
-
-fn signed_millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn note(
-    connection: &mut PgConnection,
-    id: &NodeId,
-    by: Actor,
-    action: &str,
-    from: Option<&str>,
-    to: NodeState,
-) -> Result<(), Fault> {
-    let event = Note {
-        id: EventId::draw().0,
-        job: None,
-        fence: None,
-        actor: by.as_str(),
-        action,
-        rule: "",
-        reason: &id.to_string(),
-        from: from.unwrap_or_default(),
-        to: to.as_str(),
-        evidence: "null".into(),
-    };
-    note_all(connection, &[event])
-}
-
-fn node(mut row: RawRow) -> Result<NodeRow, Fault> {
-    let corrupt = |problem: &str| StoreError::Corrupt { what: "node", problem: problem.into() };
-    let host = row.next_text().ok_or_else(|| corrupt("the host is no text"))?;
-    let boot = row.next_text().ok_or_else(|| corrupt("the boot is no text"))?;
-    let word = row.next_text().unwrap_or_default();
-    let state = NodeState::ALL.into_iter().find(|state| state.as_str() == word);
-    let state = state.ok_or_else(|| corrupt(&format!("{word:?} is no state")))?;
-    let beat = row.next_int().ok_or_else(|| corrupt("the beat is no number"))?;
-    let beat_at = row.next_int().and_then(instant).ok_or_else(|| corrupt("the beat's time is no instant"))?;
-    let ttl = row.next_int().and_then(|ttl| u64::try_from(ttl).ok()).map(Duration::from_millis);
-    let ttl = ttl.ok_or_else(|| corrupt("the time to live is no duration"))?;
-    let node = Node { id: NodeId { host, boot }, state, beat, ttl };
-    Ok(NodeRow { node, beat_at, reaper: row.next_text().unwrap_or_default() })
 }

@@ -1,11 +1,10 @@
 //! The worker's writes.
 
 use diesel::SqliteConnection;
-use reaper_core::{Attempt, Bond, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId, job::Key};
+use reaper_core::{Attempt, Bond, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId};
 
 use super::{
     SqliteStore,
-    facts::int,
     fault::Fault,
     sql,
     statement::{RawRow, Statement, Value},
@@ -13,6 +12,7 @@ use super::{
 use crate::{
     Attempts, StoreError,
     attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
+    books::int,
     row::{RawJob, raw_job},
 };
 
@@ -43,7 +43,7 @@ impl Attempts for SqliteStore {
             [
                 ("agent", (&job.agent).into()),
                 ("repo", (&job.repo).into()),
-                ("task", key(job.task.as_ref().map(|task| &task.0))),
+                ("task", job.task.as_ref().map(|task| &task.0).into()),
                 ("max_attempts", i64::from(job.max_attempts).into()),
                 ("source_key", source_key.into()),
             ],
@@ -93,10 +93,6 @@ impl Attempts for SqliteStore {
     }
 }
 
-fn key(key: Option<&Key>) -> Value<'_> {
-    key.map_or(Value::Int(None), Value::from)
-}
-
 fn fenced<'a>(sql: &'static str, attempt: &'a Attempt) -> Statement<'a> {
     Statement::new(sql, [("job", (&attempt.job.0).into()), ("fence", (&attempt.fence.0).into())])
 }
@@ -144,7 +140,7 @@ fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<JobSn
 }
 
 fn take(connection: &mut SqliteConnection, job: &JobSnapshot, launcher: &Launcher) -> Result<Taken, Fault> {
-    let task = key(job.task.as_ref().map(|task| &task.id.0));
+    let task = job.task.as_ref().map(|task| &task.id.0).into();
     Statement::new(sql::BEGIN_RUN, [("task", task), ("agent", (&job.agent).into())]).run(connection)?;
     let run = last_id(connection)?;
     let id = &job.attempt.job;

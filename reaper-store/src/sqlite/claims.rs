@@ -3,13 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use diesel::SqliteConnection;
-use reaper_core::{Mode, effect::claim_key, job::Attach};
+use reaper_core::{Mode, effect::claim_key};
 
 use super::{
-    SqliteStore,
-    connection::millis,
-    control, events,
-    facts::{int, json as list},
+    SqliteStore, control,
+    events::note_all,
+    facts::json as list,
     fault::{Fault, is_whole},
     outbox,
     pool::Phase,
@@ -19,7 +18,9 @@ use super::{
 use crate::{
     Claim, Claims, Outcome, Settlement, StoreError,
     bisect::{Spoilt, in_halves, won},
+    books::{Note, int},
     claims::Actor,
+    values::{attach, bounded_millis},
 };
 
 impl Claims for SqliteStore {
@@ -92,10 +93,10 @@ fn settle_all(connection: &mut SqliteConnection, claims: &[Claim]) -> Result<Vec
         outcomes.push(settle_one(connection, claim, mode, &mut forms)?);
     }
     // All jobs first, then all events: each table is gone through once, and its pages are still at hand.
-    let won =
-        || claims.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Won).map(|(claim, _)| claim);
-    events::note(connection, won())?;
-    for claim in won() {
+    let is_won = |(claim, outcome): (_, &Outcome)| (*outcome == Outcome::Won).then_some(claim);
+    let won: Vec<&Claim> = claims.iter().zip(&outcomes).filter_map(is_won).collect();
+    note_all(connection, &won.iter().map(|claim| Note::of_claim(claim)).collect::<Vec<_>>())?;
+    for claim in won {
         if let Some(effect) = &claim.effect {
             let key = claim_key(&claim.attempt, effect);
             // One that an earlier claim of this attempt has stored stays as it is.
@@ -133,7 +134,7 @@ fn update(claim: &Claim) -> (&'static str, Vec<Named<'_>>) {
         ("job", Value::from(&claim.attempt.job.0)),
         ("status", basis.status.as_str().into()),
         ("fence", (&claim.attempt.fence.0).into()),
-        ("run", basis.run.as_ref().map_or(Value::Int(None), |run| (&run.0).into())),
+        ("run", basis.run.as_ref().map(|run| &run.0).into()),
         ("pid", basis.pid.map(i64::from).into()),
         ("started_at", basis.started_at.map(|at| at.timestamp_millis()).into()),
         ("exit_code", basis.exit.map(|exit| i64::from(exit.code)).into()),
@@ -169,20 +170,3 @@ fn update(claim: &Claim) -> (&'static str, Vec<Named<'_>>) {
     };
     (sql, values)
 }
-
-/// An attach state as its column has it.
-pub(super) const fn attach(attach: Attach) -> Option<&'static str> {
-    match attach {
-        Attach::NotSaid => None,
-        Attach::Pending => Some("pending"),
-        Attach::Done => Some("done"),
-    }
-}
-
-/// A wait in milliseconds, short enough that its end is an instant.
-pub(super) fn bounded_millis(wait: std::time::Duration) -> i64 {
-    i64::try_from(millis(wait)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
-}
-
-/// 10,000 years in milliseconds: whatever waits longer waits for ever.
-const LONGEST_WAIT: i64 = 315_576_000_000_000;

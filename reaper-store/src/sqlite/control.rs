@@ -3,16 +3,10 @@
 use diesel::SqliteConnection;
 use reaper_core::{Breaker, Mode};
 
-use super::{
-    SqliteStore,
-    facts::clock,
-    fault::Fault,
-    sql,
-    statement::{Statement, Value},
-};
+use super::{SqliteStore, events::note_all, fault::Fault, sql, statement::Statement};
 use crate::{
     Control, StoreError,
-    claims::{Actor, EventId},
+    books::{self, Note, clock, json},
     control::{Outset, PassNote},
     row::Raw,
 };
@@ -29,8 +23,8 @@ impl Control for SqliteStore {
                 return Ok(None);
             };
             let now = clock(row.next_int())?;
-            let mode = mode_of(row.next())?;
-            let breaker = parse(row.next(), "breaker")?.unwrap_or_default();
+            let mode = books::mode(text(row.next()))?;
+            let breaker = books::setting(text(row.next()), "breaker")?.unwrap_or_default();
             Ok(Some(Outset { now, mode, breaker, effects_due: row.next_int() != Some(0) }))
         })
     }
@@ -47,23 +41,7 @@ impl Control for SqliteStore {
                 mode => mode?,
             };
             set(connection, MODE, new.as_str())?;
-            let reason = format!("the mode was {before} and is {new}");
-            let event = Statement::new(
-                sql::EVENT,
-                [
-                    ("id", EventId::draw().0.into()),
-                    ("job", Value::Int(None)),
-                    ("fence", Value::Int(None)),
-                    ("actor", Actor::Person.as_str().into()),
-                    ("action", "mode".into()),
-                    ("rule", "".into()),
-                    ("reason", (&reason).into()),
-                    ("from_status", before.as_str().into()),
-                    ("to_status", new.as_str().into()),
-                    ("evidence", "null".into()),
-                ],
-            );
-            event.run(connection)?;
+            note_all(connection, &[Note::of_mode(before, new)])?;
             Ok(before)
         })
     }
@@ -73,7 +51,7 @@ impl Control for SqliteStore {
     }
 
     fn set_breaker(&self, breaker: &Breaker) -> Result<(), StoreError> {
-        self.write(|connection| set(connection, BREAKER, &written(breaker)?))
+        self.write(|connection| set(connection, BREAKER, &json(breaker)?))
     }
 
     fn latest_pass(&self) -> Result<Option<PassNote>, StoreError> {
@@ -81,21 +59,13 @@ impl Control for SqliteStore {
     }
 
     fn note_pass(&self, note: &PassNote) -> Result<(), StoreError> {
-        self.write(|connection| set(connection, LATEST_PASS, &written(note)?))
+        self.write(|connection| set(connection, LATEST_PASS, &json(note)?))
     }
 }
 
 /// The stored mode.
 pub(super) fn mode(connection: &mut SqliteConnection) -> Result<Mode, Fault> {
-    mode_of(setting(connection, MODE)?)
-}
-
-fn mode_of(stored: Raw) -> Result<Mode, Fault> {
-    let Some(word) = text(stored) else {
-        return Ok(Mode::default());
-    };
-    let mode = word.parse();
-    Ok(mode.map_err(|error| StoreError::Corrupt { what: "mode", problem: format!("{word:?}: {error}") })?)
+    Ok(books::mode(text(setting(connection, MODE)?))?)
 }
 
 /// The stored value; NULL where there is none, for the column takes none.
@@ -123,18 +93,5 @@ fn parsed<T: serde::de::DeserializeOwned>(
     key: &str,
     what: &'static str,
 ) -> Result<Option<T>, Fault> {
-    parse(setting(connection, key)?, what)
-}
-
-fn parse<T: serde::de::DeserializeOwned>(stored: Raw, what: &'static str) -> Result<Option<T>, Fault> {
-    let Some(text) = text(stored) else {
-        return Ok(None);
-    };
-    let value = serde_json::from_str(&text);
-    Ok(value.map(Some).map_err(|error| StoreError::Corrupt { what, problem: error.to_string() })?)
-}
-
-fn written<T: serde::Serialize>(value: &T) -> Result<String, Fault> {
-    let text = serde_json::to_string(value);
-    Ok(text.map_err(|error| StoreError::Database(format!("cannot be written: {error}")))?)
+    Ok(books::setting(text(setting(connection, key)?), what)?)
 }

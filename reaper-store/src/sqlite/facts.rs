@@ -5,17 +5,13 @@ use std::collections::BTreeMap;
 use diesel::SqliteConnection;
 use reaper_core::{JobId, TaskId, Timestamp};
 
-use super::{
-    SqliteStore,
-    fault::Fault,
-    load::load,
-    sql,
-    statement::{RawRow, Statement},
-};
+use super::{SqliteStore, fault::Fault, load::load, sql, statement::Statement};
 use crate::{
     Facts, StoreError,
+    books::{clock, int},
     facts::{Census, Cursor, Page, Row, StalledTask, Upcoming, Wanted},
     row::{RawJob, instant, raw_job},
+    values::sql_limit,
 };
 
 impl Facts for SqliteStore {
@@ -95,25 +91,10 @@ impl Facts for SqliteStore {
 /// The database's clock.
 pub(super) fn now(connection: &mut SqliteConnection) -> Result<Timestamp, Fault> {
     let row = Statement::new(sql::NOW, []).first_row(connection)?;
-    clock(row.and_then(|mut row| row.next_int()))
-}
-
-pub(super) fn clock(millis: Option<i64>) -> Result<Timestamp, Fault> {
-    let now = millis.and_then(instant);
-    Ok(now.ok_or_else(|| StoreError::Corrupt { what: "clock", problem: format!("it says {millis:?} ms") })?)
-}
-
-/// The count in a row's next column.
-pub(super) fn int(row: Option<RawRow>) -> u64 {
-    row.and_then(|mut row| row.next_int()).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+    Ok(clock(row.and_then(|mut row| row.next_int()))?)
 }
 
 /// A list as JSON, for `json_each`. Lists of numbers and texts cannot fail to be written.
 pub(super) fn json<T: serde::Serialize>(list: &T) -> String {
     serde_json::to_string(list).unwrap_or_else(|_| "[]".into())
-}
-
-/// A limit as SQLite takes it.
-pub(super) fn sql_limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -3,20 +3,14 @@
 use std::time::Duration;
 
 use diesel::SqliteConnection;
-use reaper_core::{Alert, Effect, JobId};
+use reaper_core::{Effect, JobId};
 
-use super::{
-    SqliteStore,
-    claims::bounded_millis,
-    facts::{int, json, sql_limit},
-    fault::Fault,
-    sql,
-    statement::{RawRow, Statement},
-};
+use super::{SqliteStore, facts::json, fault::Fault, sql, statement::Statement};
 use crate::{
     Outbox, StoreError,
-    outbox::{Delivered, Delivery, EffectState, OutboxRow, Posted, Which},
-    row::instant,
+    books::{UNREADABLE, int, outbox_row, tries},
+    outbox::{Delivered, Delivery, OutboxRow, Posted, Which},
+    values::{bounded_millis, sql_limit},
 };
 
 impl Outbox for SqliteStore {
@@ -119,27 +113,3 @@ fn lease_due(
     }
     Ok(deliveries)
 }
-
-fn outbox_row(mut row: RawRow) -> Option<OutboxRow> {
-    let (key, effect) = (row.next_text()?, row.next_text());
-    let job = None;
-    // One that does not parse is shown as what it is.
-    let effect = effect.and_then(|effect| serde_json::from_str(&effect).ok()).unwrap_or_else(|| {
-        Effect::Alert(Alert { kind: "unreadable_effect".into(), job, text: UNREADABLE.into() })
-    });
-    Some(OutboxRow {
-        key,
-        effect,
-        state: if row.next_text().as_deref() == Some("dead") { EffectState::Dead } else { EffectState::Pending },
-        tries: tries(&mut row),
-        created_at: instant(row.next_int()?)?,
-        due_at: instant(row.next_int()?)?,
-        note: row.next_text(),
-    })
-}
-
-fn tries(row: &mut RawRow) -> u32 {
-    row.next_int().and_then(|tries| u32::try_from(tries).ok()).unwrap_or(u32::MAX)
-}
-
-const UNREADABLE: &str = "the stored effect does not parse";

@@ -127,14 +127,15 @@ impl Pool {
             return Err(before(StoreError::ReadOnly(self.named.database.clone())));
         }
         let mut link = self.link(self.access_to_existing()).map_err(before)?;
-        let Link { connection, file, verified } = &mut link;
+        let file = link.file;
+        let Link { connection, verified, .. } = &mut link;
         // The error that ended the transaction, kept aside: after a full disk SQLite has rolled back by itself, and
         // diesel's own ROLLBACK then hides the cause behind "cannot rollback".
         let mut inner = None;
         let mut committing = false;
         let written = connection.immediate_transaction(|connection| {
             let written = write(Session { connection, verified }).and_then(|value| {
-                self.check_file(*file)?;
+                self.check_file(file)?;
                 Ok(value)
             });
             match written {
@@ -157,12 +158,12 @@ impl Pool {
                 if error == Error::RollbackTransaction {
                     self.keep(link);
                 }
-                Err(before(self.named.error(fault)))
+                Err(before(self.cause(file, self.named.error(fault))))
             }
-            (Err(error), None) => {
-                let phase = if committing { Phase::Commit } else { Phase::Before };
-                Err(Failed { error: self.named.error(error.into()), phase })
+            (Err(error), None) if committing => {
+                Err(Failed { error: self.named.error(error.into()), phase: Phase::Commit })
             }
+            (Err(error), None) => Err(before(self.cause(file, self.named.error(error.into())))),
         }
     }
 
@@ -220,6 +221,11 @@ impl Pool {
             database: self.named.database.clone(),
             problem: "the file is being replaced again and again".into(),
         })
+    }
+
+    /// What is behind an error of a write that was not to be committed yet. SQLite calls a file that it finds moved away read-only.
+    fn cause(&self, file: FileId, error: StoreError) -> StoreError {
+        if matches!(error, StoreError::ReadOnly(_)) { self.check_file(file).err().unwrap_or(error) } else { error }
     }
 
     fn check_file(&self, file: FileId) -> Result<(), StoreError> {

@@ -65,6 +65,12 @@ impl<'v> From<&'v Key> for Value<'v> {
     }
 }
 
+impl<'v> From<Option<&'v Key>> for Value<'v> {
+    fn from(key: Option<&'v Key>) -> Self {
+        key.map_or(Self::Int(None), Self::from)
+    }
+}
+
 /// The form of a statement: a text with named places (`:job`), taken apart, and which value of a list stands at each.
 /// A name may stand at several places.
 #[derive(Clone, Debug)]

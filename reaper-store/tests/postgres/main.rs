@@ -18,4 +18,5 @@ mod migrate;
 mod proxy;
 mod roles;
 mod rows;
+mod times;
 mod triggers;

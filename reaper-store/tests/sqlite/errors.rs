@@ -240,8 +240,11 @@ fn a_file_that_is_replaced_while_it_is_written_to_is_let_go() {
     let ghost = database.folder().join("ghost.db");
     std::thread::scope(|scope| {
         let settled = scope.spawn(|| store.settle(&[claim(&job, Settlement::Fail)]));
+        // Nobody may meet a copy that is not whole: it is made aside and put there at once.
+        let whole = database.folder().join("whole.db");
+        std::fs::copy(other.path(), &whole).unwrap();
         std::fs::rename(database.path(), &ghost).unwrap();
-        std::fs::copy(other.path(), database.path()).unwrap();
+        std::fs::rename(&whole, database.path()).unwrap();
         database.program.run("COMMIT");
         let settled = settled.join().unwrap();
         // It waited for the old file and was told, or came late and read the new one, where it lost.

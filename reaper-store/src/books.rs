@@ -1,0 +1,201 @@
+//! The rows of Reaper's own tables: from raw columns to what they say, and the events as they are written.
+
+use std::{borrow::Cow, time::Duration};
+
+use reaper_core::{Alert, Effect, Fence, JobId, Mode, Node, NodeId, NodeState, Status, Timestamp, job::Key};
+
+use crate::{
+    Claim, Settlement, StoreError,
+    claims::{Actor, EventId},
+    history::Event,
+    nodes::NodeRow,
+    outbox::{EffectState, OutboxRow},
+    row::{RawRow, instant},
+};
+
+/// The database's clock, from milliseconds.
+pub(crate) fn clock(millis: Option<i64>) -> Result<Timestamp, StoreError> {
+    let now = millis.and_then(instant);
+    now.ok_or_else(|| StoreError::Corrupt { what: "clock", problem: format!("it says {millis:?} ms") })
+}
+
+/// The count in a row's next column.
+pub(crate) fn int(row: Option<RawRow>) -> u64 {
+    row.and_then(|mut row| row.next_int()).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+}
+
+/// The mode that is stored under its key, if one is.
+pub(crate) fn mode(stored: Option<String>) -> Result<Mode, StoreError> {
+    let Some(word) = stored else {
+        return Ok(Mode::default());
+    };
+    word.parse().map_err(|error| StoreError::Corrupt { what: "mode", problem: format!("{word:?}: {error}") })
+}
+
+/// A setting that is stored as JSON, if it is.
+pub(crate) fn setting<T: serde::de::DeserializeOwned>(
+    stored: Option<String>,
+    what: &'static str,
+) -> Result<Option<T>, StoreError> {
+    let value = stored.map(|text| serde_json::from_str(&text)).transpose();
+    value.map_err(|error| StoreError::Corrupt { what, problem: error.to_string() })
+}
+
+/// A setting as it is stored.
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Database(format!("cannot be written: {error}")))
+}
+
+/// An event to be written.
+#[derive(Debug)]
+pub(crate) struct Note<'n> {
+    pub(crate) id: EventId,
+    pub(crate) job: Option<&'n Key>,
+    pub(crate) fence: Option<&'n Key>,
+    pub(crate) actor: Actor,
+    pub(crate) action: &'static str,
+    pub(crate) rule: &'n str,
+    pub(crate) reason: Cow<'n, str>,
+    pub(crate) from: Option<&'static str>,
+    pub(crate) to: &'static str,
+    pub(crate) evidence: String,
+}
+
+impl<'n> Note<'n> {
+    /// That a claim was won.
+    pub(crate) fn of_claim(claim: &'n Claim) -> Self {
+        let to = match claim.settlement {
+            Settlement::Done => Status::Done,
+            Settlement::Requeue { .. } => Status::Queued,
+            Settlement::Fail => Status::Failed,
+            Settlement::Terminate | Settlement::Dismiss => claim.basis.status,
+        };
+        Self {
+            id: claim.event,
+            job: Some(&claim.attempt.job.0),
+            fence: Some(&claim.attempt.fence.0),
+            actor: claim.by,
+            action: claim.settlement.as_str(),
+            rule: &claim.rule,
+            reason: Cow::Borrowed(&claim.reason),
+            from: Some(claim.basis.status.as_str()),
+            to: to.as_str(),
+            evidence: claim.evidence.to_string(),
+        }
+    }
+
+    /// That a person has set the mode.
+    pub(crate) fn of_mode(before: Mode, new: Mode) -> Self {
+        let reason = format!("the mode was {before} and is {new}");
+        Self::about(Actor::Person, "mode", reason, Some(before.as_str()), new.as_str())
+    }
+
+    /// That a person has declared a node dead, which was recorded so before.
+    pub(crate) fn of_declaration(id: &NodeId, before: Option<NodeState>) -> Self {
+        let (from, to) = (before.map(NodeState::as_str), NodeState::DeclaredDead.as_str());
+        Self::about(Actor::Person, "declare_dead", id.to_string(), from, to)
+    }
+
+    /// That a node has taken a declaration back.
+    pub(crate) fn of_revival(id: &NodeId) -> Self {
+        let (from, to) = (NodeState::DeclaredDead.as_str(), NodeState::Up.as_str());
+        Self::about(Actor::Reaper, "revive", id.to_string(), Some(from), to)
+    }
+
+    /// An event that is about no job.
+    fn about(
+        actor: Actor,
+        action: &'static str,
+        reason: String,
+        from: Option<&'static str>,
+        to: &'static str,
+    ) -> Self {
+        Self {
+            id: EventId::draw(),
+            job: None,
+            fence: None,
+            actor,
+            action,
+            rule: "",
+            reason: Cow::Owned(reason),
+            from,
+            to,
+            evidence: "null".into(),
+        }
+    }
+}
+
+/// An event, from the columns that the history reads.
+pub(crate) fn event(mut row: RawRow) -> Option<Event> {
+    Some(Event {
+        id: EventId(row.next_int()?),
+        at: instant(row.next_int()?)?,
+        job: row.next_int().map(JobId::from),
+        fence: row.next_int().map(Fence::from),
+        by: row.next_shown().unwrap_or_default(),
+        action: row.next_shown().unwrap_or_default(),
+        rule: row.next_shown().unwrap_or_default(),
+        reason: row.next_shown().unwrap_or_default(),
+        from: row.next_shown(),
+        to: row.next_shown(),
+        evidence: row.next_shown().map(evidence).unwrap_or_default(),
+    })
+}
+
+/// What was stored as JSON; as a text where it is none.
+fn evidence(text: String) -> serde_json::Value {
+    serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
+}
+
+/// An effect that is not delivered, for people.
+pub(crate) fn outbox_row(mut row: RawRow) -> Option<OutboxRow> {
+    let (key, effect) = (row.next_text()?, row.next_text());
+    let job = None;
+    // One that does not parse is shown as what it is.
+    let effect = effect.and_then(|effect| serde_json::from_str(&effect).ok()).unwrap_or_else(|| {
+        Effect::Alert(Alert { kind: "unreadable_effect".into(), job, text: UNREADABLE.into() })
+    });
+    Some(OutboxRow {
+        key,
+        effect,
+        state: if row.next_text().as_deref() == Some("dead") { EffectState::Dead } else { EffectState::Pending },
+        tries: tries(&mut row),
+        created_at: instant(row.next_int()?)?,
+        due_at: instant(row.next_int()?)?,
+        note: row.next_text(),
+    })
+}
+
+/// How often an effect was tried.
+pub(crate) fn tries(row: &mut RawRow) -> u32 {
+    row.next_int().and_then(|tries| u32::try_from(tries).ok()).unwrap_or(u32::MAX)
+}
+
+/// What is noted of an effect that can never be delivered.
+pub(crate) const UNREADABLE: &str = "the stored effect does not parse";
+
+/// A node's state as it is stored, if one is.
+pub(crate) fn node_state(word: Option<String>) -> Result<Option<NodeState>, StoreError> {
+    let state = |word: String| {
+        let known = NodeState::ALL.into_iter().find(|state| state.as_str() == word);
+        known.ok_or_else(|| corrupt_node(&format!("{word:?} is no state")))
+    };
+    word.map(state).transpose()
+}
+
+/// A node.
+pub(crate) fn node(mut row: RawRow) -> Result<NodeRow, StoreError> {
+    let host = row.next_text().ok_or_else(|| corrupt_node("the host is no text"))?;
+    let boot = row.next_text().ok_or_else(|| corrupt_node("the boot is no text"))?;
+    let state = node_state(row.next_text())?.ok_or_else(|| corrupt_node("the state is no text"))?;
+    let beat = row.next_int().ok_or_else(|| corrupt_node("the beat is no number"))?;
+    let beat_at = row.next_int().and_then(instant).ok_or_else(|| corrupt_node("the beat's time is no instant"))?;
+    let ttl = row.next_int().and_then(|ttl| u64::try_from(ttl).ok()).map(Duration::from_millis);
+    let ttl = ttl.ok_or_else(|| corrupt_node("the time to live is no duration"))?;
+    let node = Node { id: NodeId { host, boot }, state, beat, ttl };
+    Ok(NodeRow { node, beat_at, reaper: row.next_text().unwrap_or_default() })
+}
+
+fn corrupt_node(problem: &str) -> StoreError {
+    StoreError::Corrupt { what: "node", problem: problem.into() }
+}

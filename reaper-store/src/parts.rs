@@ -1,0 +1,111 @@
+//! The parts that the statement of a load is the union of, and how far each of them is read.
+//!
+//! The statement's text is each database's own; its parts, their numbers and the names of their places are the same.
+
+use reaper_core::Timestamp;
+
+use crate::{
+    facts::{Cursor, Page, Position, Row, Wanted},
+    row::{RawRow, raw_job},
+};
+
+/// A part: the names of its places.
+struct Part {
+    /// For the key after which it is read, where it is ordered by more than the id.
+    key: Option<&'static str>,
+    /// For the id after which it is read.
+    after: &'static str,
+    limit: &'static str,
+    is_wanted: fn(&Wanted) -> bool,
+}
+
+macro_rules! part {
+    ($name:literal, $is_wanted:expr) => {
+        Part { key: None, after: concat!("after_", $name), limit: concat!("limit_", $name), is_wanted: $is_wanted }
+    };
+    (by_key $name:literal) => {
+        Part { key: Some(concat!("key_", $name)), ..part!($name, |_| true) }
+    };
+}
+
+/// In the order in which the statements number them.
+const PARTS: [Part; 11] = [
+    part!("timeless_exits", |_| true),
+    part!(by_key "exits"),
+    part!("timeless_starts", |_| true),
+    part!(by_key "starts"),
+    part!("late", |wanted| wanted.late_finishes),
+    part!("suspects", |wanted| !wanted.suspects.is_empty()),
+    part!("executors", |wanted| wanted.here.is_some()),
+    part!("monitors", |wanted| wanted.here.is_some()),
+    part!("bare", |wanted| wanted.here.as_ref().is_some_and(|here| here.bare_pids)),
+    part!("lost_executors", |wanted| !wanted.lost.is_empty()),
+    part!("lost_monitors", |wanted| !wanted.lost.is_empty()),
+];
+
+/// Where a part begins: after this key and id, and how many rows of it are read.
+struct Start {
+    key: i64,
+    after: i64,
+    limit: i64,
+}
+
+impl Part {
+    fn start(&self, wanted: &Wanted, position: Option<&Position>, limit: i64) -> Start {
+        let nothing = Start { key: i64::MAX, after: i64::MAX, limit: 0 };
+        if !(self.is_wanted)(wanted) {
+            return nothing;
+        }
+        match position {
+            None | Some(Position::Start) => Start { key: i64::MIN, after: i64::MIN, limit },
+            Some(Position::After { key, id }) => {
+                Start { key: key.unwrap_or(i64::MIN), after: id.as_int().unwrap_or(i64::MAX), limit }
+            }
+            Some(Position::End) => nothing,
+        }
+    }
+}
+
+/// A page that is being read.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// What each part may still give, and where it stands.
+    parts: Vec<(i64, Position)>,
+    rows: Vec<Row>,
+}
+
+impl Reading {
+    /// Begins a page of at most `limit` rows of each part, with the values for the parts' places.
+    pub(crate) fn begin(wanted: &Wanted, from: &Cursor, limit: i64) -> (Self, Vec<(&'static str, i64)>) {
+        let (mut parts, mut places) = (Vec::with_capacity(PARTS.len()), Vec::new());
+        for (at, part) in PARTS.iter().enumerate() {
+            let start = part.start(wanted, from.0.get(at), limit);
+            places.extend([(part.after, start.after), (part.limit, start.limit)]);
+            places.extend(part.key.map(|name| (name, start.key)));
+            parts.push((start.limit, Position::End));
+        }
+        (Self { parts, rows: Vec::new() }, places)
+    }
+
+    /// Takes a row in: the part's number, its key, the job. The row that stands for an empty load has none of them.
+    pub(crate) fn take(&mut self, row: &mut RawRow) {
+        let Some(part) = row.next_int() else { return };
+        let key = row.next_int();
+        let Some(raw) = raw_job(row) else { return };
+        if let Some((left, position)) = usize::try_from(part).ok().and_then(|part| self.parts.get_mut(part)) {
+            *left = left.saturating_sub(1);
+            *position = Position::After { key, id: raw.id.into() };
+        }
+        self.rows.push(raw.parse());
+    }
+
+    /// The page, read at this instant.
+    pub(crate) fn end(self, now: Timestamp) -> Page {
+        // A part that was not wanted has a limit of 0 and stands at its end; one that gave fewer rows than it might
+        // have is read to its end.
+        let stands = |(left, position)| if left == 0 { position } else { Position::End };
+        let next: Vec<_> = self.parts.into_iter().map(stands).collect();
+        let next = next.iter().any(|position| *position != Position::End).then_some(Cursor(next));
+        Page { now, rows: self.rows, next }
+    }
+}
