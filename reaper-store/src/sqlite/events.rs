@@ -6,6 +6,7 @@ use diesel::SqliteConnection;
 use reaper_core::Status;
 
 use super::{
+    facts::json,
     fault::Fault,
     sql,
     statement::{Form, Named, Statement},
@@ -17,7 +18,7 @@ pub(super) fn note<'c>(
     connection: &mut SqliteConnection,
     won: impl Iterator<Item = &'c Claim>,
 ) -> Result<(), Fault> {
-    let won: Vec<_> = won.map(|claim| (claim, claim.evidence.to_string())).collect();
+    let won: Vec<_> = won.map(|claim| (claim, json(&claim.evidence))).collect();
     let mut rows = won.chunks_exact(sql::EVENTS_AT_ONCE);
     let mut form = None;
     for rows in &mut rows {
