@@ -127,6 +127,12 @@ impl Observations {
         self.streaks.clear();
     }
 
+    /// How many attempts have a streak.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.streaks.len()
+    }
+
     /// The attempts that were seen dead and are not yet settled or cleared.
     #[must_use]
     pub fn suspects(&self) -> Vec<Attempt> {

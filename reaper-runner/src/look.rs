@@ -192,8 +192,17 @@ fn consider(
     }
     seen.verdict = verdicts.get(&Question::of(&job));
     let decision = decide(&job, &seen, clock, &settings.policy);
+    // No streak is needed where nobody is left: it only brings the row back in the wakes that follow at once. A million
+    // of them would fill the memory; what is not remembered is found by the next tick.
+    let enough = settings.budget.saturating_mul(BUDGETS_REMEMBERED);
+    if decision.rule == Rule::NobodyLeft && observations.count() > enough {
+        observations.forget(&job.attempt);
+    }
     Planned { job, seen, decision }
 }
+
+/// So many budgets of attempts that nobody is left of are remembered from a tick for its wakes.
+const BUDGETS_REMEMBERED: usize = 16;
 
 /// Looks at a job's processes, once, and takes into account what is known of their nodes.
 pub(crate) fn sight(job: &JobSnapshot, probe: &dyn Probe, nodes: Nodes<'_>) -> Observation {

@@ -171,9 +171,13 @@ fn what_is_gone_with_all_of_it_was_gone() {
 }
 
 /// A session whose leader is gone and whose child lives.
+///
+/// The child is known once it has become `sleep`: in the middle of an exec a process shows no environment.
 fn left(attempt: &Attempt, script: &str) -> (ProcessIdentity, Held) {
     let mut leader = session(attempt, script);
     let child = leader.prints_pid();
+    let name = format!("/proc/{}/comm", child.pid);
+    wait_until("it has become sleep", || std::fs::read_to_string(&name).unwrap().trim() == "sleep");
     let executor = identity(&leader.held);
     leader.kill();
     (executor, child)
@@ -189,8 +193,6 @@ fn leftovers_are_stopped_one_by_one() {
 #[test]
 fn leftovers_that_ignore_term_are_killed() {
     let (executor, child) = left(&attempt(), "(trap '' TERM; exec sleep 600) & echo $!; wait");
-    let ignoring = format!("/proc/{}/comm", child.pid);
-    wait_until("it ignores TERM", || std::fs::read_to_string(&ignoring).unwrap().trim() == "sleep");
     assert_eq!(stop(&executor, SHORT), Stopped::Killed);
     assert!(child.has_ended());
 }
@@ -203,8 +205,6 @@ fn leftovers_of_another_attempt_or_none_are_left_alone() {
     assert!(!child.has_ended());
 
     let (executor, child) = left(&attempt(), "env -u REAPER_ATTEMPT sleep 600 & echo $!; wait");
-    let name = format!("/proc/{}/comm", child.pid);
-    wait_until("it has become sleep", || std::fs::read_to_string(&name).unwrap().trim() == "sleep");
     assert_eq!(stop(&executor, SHORT), Stopped::NotVerified);
     assert!(!child.has_ended());
 }

@@ -313,6 +313,12 @@ UPDATE agent_runs SET exit_code = :code, finished_at = datetime('now')
 -- RUN_EXISTS
 SELECT EXISTS (SELECT 1 FROM agent_runs WHERE id = :run);
 
+-- BEGIN
+BEGIN DEFERRED;
+
+-- END
+COMMIT;
+
 -- SCHEMA_VERSION
 PRAGMA schema_version;
 

@@ -18,6 +18,8 @@ pub struct Child {
     pub database: PathBuf,
     /// How many jobs a pass may settle.
     pub budget: usize,
+    /// How many passes it makes at most.
+    pub passes: usize,
 }
 
 /// What is to be measured.
@@ -66,7 +68,8 @@ impl Arguments {
                 }
                 "--child" => {
                     let database = value().into();
-                    arguments.child = Some(Child { database, budget: value().parse().unwrap() });
+                    let budget = value().parse().unwrap();
+                    arguments.child = Some(Child { database, budget, passes: value().parse().unwrap() });
                 }
                 other => panic!("unknown argument {other}"),
             }

@@ -11,19 +11,20 @@ use crate::{arguments::Child, parts};
 pub fn child(child: &Child) -> u64 {
     let store = Arc::new(SqliteStore::open(&child.database, Options::default()).unwrap());
     let reaper = Reaper::new(parts::parts(&store), parts::settings(child.budget));
-    loop {
+    for _ in 0..child.passes {
         let report = reaper.run_once();
         assert_eq!(report.error, None);
         if report.won().next().is_none() {
-            return peak();
+            break;
         }
     }
+    peak()
 }
 
 /// The peak of a process that does so, in MB.
-pub fn of_child(database: &Path, budget: usize) -> f64 {
+pub fn of_child(database: &Path, budget: usize, passes: usize) -> f64 {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg("--child").arg(database).arg(budget.to_string());
+    command.arg("--child").arg(database).arg(budget.to_string()).arg(passes.to_string());
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().parse::<f64>().unwrap() / 1024.0

@@ -1,8 +1,8 @@
 //! Orphans put back in the queue, each with its event.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
-use diesel::connection::SimpleConnection as _;
+use diesel::{SqliteConnection, connection::SimpleConnection as _};
 use reaper_core::{Clock, Observation, decide, plan::Planned};
 use reaper_runner::{Reaper, claim::claim_of};
 use reaper_store::{
@@ -37,8 +37,8 @@ pub fn rescue(rows: &Rowed, orphans: usize, rounds: usize, goal: Option<f64>) ->
     assert_eq!(claims.len(), orphans);
     let ids = serde_json::to_string(&claims.iter().map(id_of).collect::<Vec<_>>()).unwrap();
     let inserts: Vec<_> = claims.chunks(ROWS).map(insert).collect();
-    let raw = || {
-        let mut connection = rows::connection(&rows.copy());
+    let raw = |connection: fn(&Path) -> SqliteConnection| {
+        let mut connection = connection(&rows.copy());
         let (time, changed) = once(|| {
             connection.batch_execute("BEGIN IMMEDIATE").unwrap();
             let changed = Sql(UPDATE, vec![Value::Text(ids.clone())]).run(&mut connection);
@@ -65,7 +65,13 @@ pub fn rescue(rows: &Rowed, orphans: usize, rounds: usize, goal: Option<f64>) ->
         time
     };
     let runners = vec![
-        Runner { who: "raw UPDATE and INSERT", role: Role::Limit, goal: None, run: Box::new(raw) },
+        Runner {
+            who: "raw UPDATE and INSERT",
+            role: Role::Limit,
+            goal: None,
+            run: Box::new(|| raw(rows::connection)),
+        },
+        Runner { who: "raw, SQLite's defaults", role: Role::Peer, goal: None, run: Box::new(|| raw(rows::plain)) },
         Runner { who: "reaper, the claims", role: Role::Subject, goal, run: Box::new(settle) },
         Runner { who: "reaper, a whole pass", role: Role::Subject, goal: None, run: Box::new(pass) },
     ];

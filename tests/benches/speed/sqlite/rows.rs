@@ -120,3 +120,10 @@ pub fn store(path: &Path) -> Arc<SqliteStore> {
 pub fn connection(path: &Path) -> SqliteConnection {
     connect(path, Duration::from_secs(5)).unwrap()
 }
+
+/// A connection with SQLite's own settings, which write as durably.
+pub fn plain(path: &Path) -> SqliteConnection {
+    let mut connection = <SqliteConnection as diesel::Connection>::establish(path.to_str().unwrap()).unwrap();
+    connection.batch_execute("PRAGMA synchronous = FULL").unwrap();
+    connection
+}
