@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reaper_core::{Certainty, Finding, Liveness, ProcessIdentity, Sighting};
 use reaper_gate::Probe;
 use reaper_runner::{Parts, Settings};
-use reaper_store::sqlite::SqliteStore;
+use reaper_store::{Store, sqlite::SqliteStore};
 use reaper_tests::fakes;
 
 /// The host that probes.
@@ -40,7 +40,8 @@ impl Probe for ByPid {
 pub fn parts(store: &Arc<SqliteStore>) -> Parts {
     let mut fakes = fakes::Fakes::with_gate(fakes::FakeGate::green());
     fakes.probe = Arc::new(ByPid);
-    fakes.parts(store)
+    let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(store);
+    fakes.parts(&store)
 }
 
 /// Its settings: as a program has them, with so many claims a pass.

@@ -87,6 +87,7 @@ fn claims(store: &SqliteStore, orphans: usize) -> Vec<Claim> {
         late_finishes: false,
         suspects: Vec::new(),
         here: Some(Here { host: parts::HERE.into(), bare_pids: false }),
+        lost: Vec::new(),
     };
     let page = store.load(&wanted, &Cursor::default(), orphans).unwrap();
     let policy = parts::settings(orphans).policy;
