@@ -1,3 +1,5 @@
+//! Attempts of every standing, on the store in memory.
+
 use chrono::DateTime;
 use reaper_core::{Bond, Fence, ProcessIdentity};
 use reaper_store::{
