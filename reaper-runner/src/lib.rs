@@ -12,6 +12,7 @@ mod demo;
 mod engine;
 mod gates;
 mod look;
+mod moved_on;
 mod node;
 mod parts;
 mod pool;

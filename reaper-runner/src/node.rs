@@ -14,13 +14,16 @@ use std::{
     time::Duration,
 };
 
-use reaper_core::{Attempt, NodeId, Status};
+use reaper_core::NodeId;
 use reaper_store::{
     StoreError,
     nodes::{Beaten, NodeBeat},
 };
 
-use crate::engine::Engine;
+use crate::{
+    engine::Engine,
+    moved_on::{Standing, standing},
+};
 
 /// A node that beats until it is dropped, and is retired then.
 #[derive(Debug)]
@@ -79,7 +82,7 @@ impl OwnNode {
     fn try_come_back(&self) -> Result<usize, StoreError> {
         let (engine, mut stopped) = (&self.engine, 0_usize);
         for (attempt, executor) in engine.parts.stop.executors() {
-            if moved_on(engine, &attempt)? {
+            if let Standing::MovedOn(_) = standing(engine.parts.store.as_ref(), &attempt)? {
                 let how = engine.parts.stop.stop(&attempt, &executor, engine.settings.policy.terminate_grace);
                 tracing::warn!(%attempt, ?how, "stopped an executor whose attempt has moved on");
                 stopped = stopped.saturating_add(1);
@@ -88,15 +91,6 @@ impl OwnNode {
         engine.parts.store.revive_node(&self.id)?;
         Ok(stopped)
     }
-}
-
-/// Whether an attempt is not running any more. One of another database, whose job is not here, is not ours to judge.
-fn moved_on(engine: &Engine, attempt: &Attempt) -> Result<bool, StoreError> {
-    let row = engine.parts.store.job(&attempt.job)?;
-    let Some(Ok(job)) = row else {
-        return Ok(false);
-    };
-    Ok(job.attempt != *attempt || job.status != Status::Running)
 }
 
 impl Drop for OwnNode {

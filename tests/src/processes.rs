@@ -1,6 +1,11 @@
 //! Real processes: one that lives until it is dropped, and the pid of one that is gone.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use crate::program::eventually;
 
 /// A process that lives until it is dropped.
 #[derive(Debug)]
@@ -28,6 +33,45 @@ impl Sleeper {
 }
 
 impl Drop for Sleeper {
+    fn drop(&mut self) {
+        // It may have been ended by what is tested.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// A process that carries an attempt in its environment, in a session of its own, and lives until it is dropped.
+#[derive(Debug)]
+pub struct Carrier(Child);
+
+impl Carrier {
+    /// Starts it, and waits until it shows what it carries: in the middle of an exec a process shows nothing.
+    #[must_use]
+    pub fn start(attempt: &str) -> Self {
+        let mut command = Command::new("setsid");
+        command.args(["sh", "-c", "echo here; exec sleep 600"]).env("REAPER_ATTEMPT", attempt);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let name = format!("/proc/{}/comm", child.id());
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        eventually("it sleeps", || std::fs::read_to_string(&name).unwrap().trim() == "sleep");
+        Self(child)
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Whether it still runs.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Carrier {
     fn drop(&mut self) {
         // It may have been ended by what is tested.
         self.0.kill().ok();

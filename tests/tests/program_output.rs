@@ -10,7 +10,7 @@ use std::{
 use reaper_tests::{
     database::Database,
     jobs::{RunningJob, task},
-    processes::dead_pid,
+    processes::{Carrier, dead_pid},
     program::{Program, adopted},
 };
 use serde_json::Value;
@@ -112,6 +112,10 @@ fn printed() -> BTreeMap<String, Value> {
     db.sql("INSERT INTO reaper_nodes VALUES ('build-7', 'b00t', 'up', 12, 1764000000000, 60000, 'build-7:311')");
     run("nodes", &["nodes"], 0);
     run("declare-dead", &["declare-dead", "build-7"], 0);
+    let fence = db.value(&format!("SELECT reaper_fence FROM jobs WHERE id = {job}")).unwrap();
+    let carrier = Carrier::start(&format!("{job}:{fence}"));
+    run("processes", &["processes"], 0);
+    drop(carrier);
     run("requeue-running", &["requeue-running", "--all"], 0);
     run("mode", &["mode"], 0);
     run("mode report", &["mode", "report"], 0);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reaper_core::{Attempt, Finding, Liveness, ProcessIdentity, Sighting};
 
-use super::{IdentifyError, Stopped};
+use super::{Carrier, IdentifyError, Stopped};
 
 /// This host, of which only its name is known.
 #[derive(Clone, Debug)]
@@ -34,6 +34,12 @@ impl Here {
     /// None can be told from another process here.
     #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
     pub(super) const fn executors(&self) -> Vec<(Attempt, ProcessIdentity)> {
+        Vec::new()
+    }
+
+    /// As [`Self::executors`].
+    #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
+    pub(super) const fn carriers(&self) -> Vec<Carrier> {
         Vec::new()
     }
 

@@ -22,7 +22,7 @@ use reaper_core::{Attempt, NodeId, ProcessIdentity, Sighting};
 
 pub use self::{
     local::{HostError, IdentifyError, LocalProbe, LocalProbeBuilder},
-    stop::{ATTEMPT_VARIABLE, LocalStop},
+    stop::{ATTEMPT_VARIABLE, Carrier, LocalStop},
 };
 
 /// Looks at processes.

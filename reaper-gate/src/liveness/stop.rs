@@ -42,6 +42,30 @@ impl LocalStop {
     pub const fn new(probe: LocalProbe) -> Self {
         Self { probe }
     }
+
+    /// The processes of this host that carry an attempt in their environment, gates not among them. Another user's are
+    /// seen only by those who may trace them; on platforms other than Linux none is.
+    #[must_use]
+    pub fn carriers(&self) -> Vec<Carrier> {
+        self.probe.here().carriers()
+    }
+}
+
+/// A process that carries an attempt in its environment: an executor, or what one has started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    /// The attempt that it carries.
+    pub attempt: Attempt,
+    /// Which process it is.
+    pub identity: ProcessIdentity,
+    /// Whether it leads a session or a process group.
+    pub leads: bool,
+    /// The letter of its state, as `ps` has it: `R` runs, `S` sleeps, `D` waits for a disk, `T` is stopped.
+    pub state: char,
+    /// For how long it has lived.
+    pub age: Option<Duration>,
+    /// Its command line, cut, as it stands there: nothing in it is to be trusted.
+    pub command: String,
 }
 
 impl Stop for LocalStop {

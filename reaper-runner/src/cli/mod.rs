@@ -15,6 +15,7 @@ mod outbox;
 mod output;
 mod passes;
 mod plan;
+mod processes;
 mod requeue_running;
 mod run;
 mod settle;
@@ -113,6 +114,8 @@ enum Command {
     Beat(beat::BeatArgs),
     /// List effects that are not delivered yet; revive or drop one that was given up.
     Outbox(outbox::OutboxArgs),
+    /// List live processes of this host whose attempt has moved on, or end them.
+    Processes(processes::ProcessesArgs),
     /// Watch Reaper work, on a throw-away database with real processes.
     #[cfg(feature = "sqlite")]
     Demo(demo::DemoArgs),
@@ -172,6 +175,7 @@ fn dispatch(cli: Cli, out: Out) -> Result<(), Failure> {
         Command::Enqueue(args) => enqueue::enqueue(&context, &args),
         Command::Beat(args) => beat::beat(&context, &args),
         Command::Outbox(args) => outbox::outbox(&context, &args),
+        Command::Processes(args) => processes::processes(&context, &args),
         #[cfg(feature = "sqlite")]
         Command::Demo(args) => demo::demo(&args, out),
     }

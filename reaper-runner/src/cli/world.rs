@@ -59,7 +59,7 @@ impl World {
         Ok(Parts {
             store: Arc::clone(&self.store),
             probe: probe(config)?,
-            stop: Arc::new(LocalStop::new(local_probe(config)?)),
+            stop: Arc::new(local_stop(config)?),
             gate: Arc::new(gates(config)?),
             advance: self.database.advance(config)?,
             notify: notify(config)?,
@@ -126,6 +126,11 @@ pub(super) fn leases(config: &Config) -> Result<Option<Arc<dyn Leases>>, Failure
 /// What looks at processes.
 pub(super) fn probe(config: &Config) -> Result<Arc<dyn Probe>, Failure> {
     Ok(Arc::new(local_probe(config)?))
+}
+
+/// What stops processes of this host, and lists those that carry an attempt.
+pub(super) fn local_stop(config: &Config) -> Result<LocalStop, Failure> {
+    Ok(LocalStop::new(local_probe(config)?))
 }
 
 fn local_probe(config: &Config) -> Result<LocalProbe, Failure> {

@@ -1,33 +1,55 @@
-//! The executors that live on this host, found by what they carry in their environment.
+//! The processes of this host that carry an attempt in their environment.
+
+use std::time::Duration;
 
 use reaper_core::{Attempt, Fence, JobId, ProcessIdentity, job::Key};
-use rustix::process::Pid;
+use rustix::{
+    param::clock_ticks_per_second,
+    process::Pid,
+    time::{ClockId, clock_gettime},
+};
 
-use super::here::Here;
-use crate::{gate::GATE_VARIABLE, liveness::ATTEMPT_VARIABLE};
+use super::{here::Here, stat::Stat};
+use crate::{
+    gate::GATE_VARIABLE,
+    liveness::{ATTEMPT_VARIABLE, Carrier},
+};
 
 impl Here {
     /// Leaders of a session or a group that carry an attempt, see [`crate::liveness::Stop::executors`].
     pub(in super::super) fn executors(&self) -> Vec<(Attempt, ProcessIdentity)> {
-        let pids = self.table.pids().unwrap_or_default();
-        pids.into_iter().filter_map(|pid| self.executor(pid)).collect()
+        let leaders = self.carriers().into_iter().filter(|carrier| carrier.leads);
+        leaders.map(|carrier| (carrier.attempt, carrier.identity)).collect()
     }
 
-    fn executor(&self, pid: Pid) -> Option<(Attempt, ProcessIdentity)> {
-        let stat = self.table.stat(pid).ok().flatten()?;
-        let number = pid.as_raw_pid();
-        if stat.session != number && stat.group != number {
-            return None;
-        }
+    /// See [`crate::liveness::LocalStop::carriers`].
+    pub(in super::super) fn carriers(&self) -> Vec<Carrier> {
+        let pids = self.table.pids().unwrap_or_default();
+        pids.into_iter().filter_map(|pid| self.carrier(pid)).collect()
+    }
+
+    fn carrier(&self, pid: Pid) -> Option<Carrier> {
         let attempt = attempt(&self.table.variable(pid, ATTEMPT_VARIABLE)?)?;
         if self.table.variable(pid, GATE_VARIABLE).is_some() {
             return None;
         }
+        let number = pid.as_raw_pid();
         let identity = self.identify(u32::try_from(number).ok()?).ok()?;
+        let stat = self.table.stat(pid).ok().flatten()?;
+        let leads = stat.session == number || stat.group == number;
+        let (state, command) = (char::from(stat.state), self.table.command(pid));
         // Read again once it is identified: what was read before may have been of another process with that number.
         let same = self.table.was_started_with(pid, ATTEMPT_VARIABLE, &attempt.to_string());
-        same.then_some((attempt, identity))
+        same.then(|| Carrier { attempt, identity, leads, state, age: age(&stat), command })
     }
+}
+
+/// For how long a process has lived. Of use to people alone: a time namespace may shift it.
+fn age(stat: &Stat) -> Option<Duration> {
+    let now = clock_gettime(ClockId::Boottime);
+    let now = Duration::from_secs(u64::try_from(now.tv_sec).ok()?);
+    let started = Duration::from_secs(stat.start_time.checked_div(clock_ticks_per_second())?);
+    Some(now.saturating_sub(started))
 }
 
 /// An attempt from the form `job:fence`. The fence is what follows the last colon.

@@ -21,6 +21,8 @@ const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 const MAX_STAT: u64 = 4096;
 /// The environment of a process may be as large as its argument space; more than this is not searched.
 const MAX_ENVIRONMENT: u64 = 8 << 20;
+/// So many bytes of a command line are shown.
+const MAX_COMMAND: u64 = 1024;
 
 /// A process table.
 #[derive(Clone, Debug)]
@@ -84,6 +86,19 @@ impl Table {
         let mut entries = environment.split(|byte| *byte == 0);
         let value = entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
         String::from_utf8(value.to_vec()).ok()
+    }
+
+    /// The command line of a process, its arguments one blank apart, at most so many bytes of it; empty where it cannot
+    /// be read.
+    pub(super) fn command(&self, pid: Pid) -> String {
+        let mut line = Vec::new();
+        let read =
+            File::open(self.entry(pid, "cmdline")).and_then(|file| file.take(MAX_COMMAND).read_to_end(&mut line));
+        if self.ours.is_err() || read.is_err() {
+            return String::new();
+        }
+        let line = line.strip_suffix(b"\0").unwrap_or(&line);
+        String::from_utf8_lossy(line).replace('\0', " ")
     }
 
     /// The numbers of all processes that it shows.
