@@ -91,6 +91,7 @@ fn printed() -> BTreeMap<String, Value> {
     run("explain", &["explain", &done.to_string()], 0);
     run("tick", &["tick", "--set", "dead_ticks=1"], 0);
     run("enqueue", &["enqueue", "--agent", "developer", "--repo", "r", "--stage", "architecture"], 0);
+    run("exec", &["exec", "--agent", "developer", "--", "/bin/sh", "-c", "echo two tests fail; exit 3"], 6);
     let job = db.insert("INSERT INTO jobs (agent, repo, status) VALUES ('developer', 'r', 'running')");
     let fence = db.value(&format!("SELECT reaper_fence FROM jobs WHERE id = {job}")).unwrap();
     run("beat", &["beat", &format!("{job}:{fence}")], 0);

@@ -246,6 +246,3 @@ const NOT_FOUND: i32 = 127;
 
 /// The longest line that is read, in bytes.
 const LONGEST_LINE: u64 = 1 << 16;
-
-#[cfg(test)]
-mod tests;
