@@ -12,7 +12,6 @@
 #[cfg(all(unix, feature = "program"))]
 pub(crate) mod hold;
 pub mod spool;
-pub(crate) mod tail;
 #[cfg(unix)]
 pub mod ticket;
 

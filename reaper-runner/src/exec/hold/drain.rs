@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::exec::tail::Tail;
+use super::tail::Tail;
 
 /// The pipes of a command's output and error, and the threads that drain them.
 #[derive(Debug)]

@@ -13,6 +13,7 @@
 
 mod drain;
 mod stop;
+mod tail;
 
 use std::{
     ffi::OsString,

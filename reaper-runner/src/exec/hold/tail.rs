@@ -2,16 +2,16 @@
 
 /// The last bytes of an output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tail {
+pub(super) struct Tail {
     kept: Vec<u8>,
 }
 
 /// How many bytes are kept, whatever a command prints.
-pub(crate) const KEPT: usize = 8192;
+const KEPT: usize = 8192;
 
 impl Tail {
     /// Takes the next piece.
-    pub(crate) fn push(&mut self, piece: &[u8]) {
+    pub(super) fn push(&mut self, piece: &[u8]) {
         let piece = piece.get(piece.len().saturating_sub(KEPT)..).unwrap_or_default();
         let excess = self.kept.len().saturating_add(piece.len()).saturating_sub(KEPT);
         self.kept.drain(..excess);
@@ -19,7 +19,7 @@ impl Tail {
     }
 
     /// As a text. What is no UTF-8, and the half of a character at its beginning, is replaced.
-    pub(crate) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         // PostgreSQL's texts cannot hold a NUL.
         String::from_utf8_lossy(&self.kept).replace('\0', "\u{fffd}")
     }
