@@ -111,7 +111,7 @@ impl Engine {
     fn try_pass(&self, kind: PassKind, report: &mut PassReport) -> Result<After, StoreError> {
         let mut memory = locked(&self.memory);
         let version = self.parts.store.version()?;
-        if self.rests(version, kind, &mut memory, report)? {
+        if self.spool_is_empty() && self.rests(version, kind, &mut memory, report)? {
             return Ok(After::default());
         }
         memory.rest = None;
@@ -126,6 +126,7 @@ impl Engine {
             locked(&self.verdicts).begin_tick();
         }
         let effects_due = outset.effects_due;
+        self.import_exits(report.mode)?;
         let seen = look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, outset)?;
         let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles } = seen;
         if kind == PassKind::Tick {
@@ -164,6 +165,10 @@ impl Engine {
         let effects_due = effects_due || report.counts.loaded > 0;
         let mut after = After { ask: plan.ask, effects_due, clock: Some(clock), ..After::default() };
         drop(memory);
+        if !plan.claim.is_empty() {
+            // An executor that was seen dead has spooled its exit before: a claim that knows nothing of it is lost now.
+            self.import_exits(report.mode)?;
+        }
         self.settle(plan.claim, report, &mut after)?;
         Ok(after)
     }

@@ -10,6 +10,7 @@ mod courier;
 #[cfg(all(feature = "program", feature = "sqlite"))]
 mod demo;
 mod engine;
+pub mod exec;
 mod gates;
 mod look;
 mod moved_on;
@@ -19,6 +20,7 @@ mod pool;
 mod reaper;
 pub mod report;
 mod rest;
+mod spooled;
 mod time;
 mod verdicts;
 

@@ -6,7 +6,7 @@ use reaper_core::{Mode, Policy, node::NodeTiming};
 use reaper_gate::{Advance, Gate, Leases, Notify, Probe, Stop};
 use reaper_store::Store;
 
-use crate::Time;
+use crate::{Time, exec::Spool};
 
 /// The layers that a reaper is composed of.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ pub struct Settings {
     pub delivery_lease: Duration,
     /// How often a delivery is tried. Default 10.
     pub delivery_tries: u32,
+    /// Where workers of this host spool exits, which each pass imports. Default: nowhere.
+    pub spool: Option<Spool>,
     /// What this reaper is called in notes: host and pid, say.
     pub name: String,
 }
@@ -76,6 +78,7 @@ impl Default for Settings {
             lease_ticks: 6,
             delivery_lease: Duration::from_secs(60),
             delivery_tries: 10,
+            spool: None,
             name: String::from("reaper"),
         }
     }

@@ -34,6 +34,32 @@ pub struct NewJob {
     pub max_attempts: u32,
     /// A key that is enqueued once, where one is given.
     pub source_key: Option<String>,
+    /// What its work is given to read: at most [`LONGEST_PAYLOAD`] bytes, without a NUL, which PostgreSQL's texts cannot
+    /// hold. A store refuses any other.
+    pub payload: Option<String>,
+}
+
+/// How long a job's payload may be, in bytes. A worker keeps it in memory; what is longer belongs elsewhere, with its
+/// place as the payload.
+pub const LONGEST_PAYLOAD: usize = 1 << 18;
+
+impl NewJob {
+    /// Refuses a payload that no store could give back.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] that says what is wrong with it.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let payload = self.payload.as_deref().unwrap_or_default();
+        if payload.len() > LONGEST_PAYLOAD {
+            let long = payload.len();
+            return Err(StoreError::Payload(format!("is {long} bytes long or more, over {LONGEST_PAYLOAD}")));
+        }
+        if payload.contains('\0') {
+            return Err(StoreError::Payload("holds a NUL character".into()));
+        }
+        Ok(())
+    }
 }
 
 /// Whether a job was new.
@@ -80,6 +106,8 @@ pub struct Taken {
     pub run: RunId,
     /// The job as it stands after the take: `running`, the attempt charged, `attach` pending.
     pub job: JobSnapshot,
+    /// What the work is given to read, as it was enqueued.
+    pub payload: Option<String>,
 }
 
 /// Whether a write under a fence took effect.
@@ -122,7 +150,7 @@ pub trait Attempts: Debug + Send + Sync {
     fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError>;
 
     /// Takes the oldest queued job that is due and is no late finish: charges the attempt, makes its run, and
-    /// stores who launches it.
+    /// stores who launches it. A job whose payload is no text, or too long to be read, is left alone.
     fn take(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError>;
 
     /// Stores the executor's identity, before the executor is let go.

@@ -65,6 +65,9 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A payload that no store could give back.
+    #[error("the payload {0}")]
+    Payload(String),
     /// Anything else that the database says.
     #[error("the database refused: {0}")]
     Database(String),

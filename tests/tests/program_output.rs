@@ -62,7 +62,9 @@ fn printed() -> BTreeMap<String, Value> {
     let program = Program::new(BINARY, db.dir());
     let mut all = BTreeMap::new();
     let mut run = |name: &str, args: &[&str], code: i32| {
-        let ended = program.run(&[args, &["--output", "json"]].concat()).with_code(code);
+        // What stands behind `--` is a command of its own.
+        let (own, command) = args.split_at(args.iter().position(|arg| *arg == "--").unwrap_or(args.len()));
+        let ended = program.run(&[own, &["--output", "json"], command].concat()).with_code(code);
         let said = if ended.stdout.is_empty() { ended.stderr } else { ended.stdout };
         let last = said.lines().last().unwrap();
         all.insert(name.to_owned(), serde_json::from_str(last).expect(last));
@@ -91,6 +93,7 @@ fn printed() -> BTreeMap<String, Value> {
     run("explain", &["explain", &done.to_string()], 0);
     run("tick", &["tick", "--set", "dead_ticks=1"], 0);
     run("enqueue", &["enqueue", "--agent", "developer", "--repo", "r", "--stage", "architecture"], 0);
+    run("exec", &["exec", "--agent", "developer", "--", "/bin/sh", "-c", "echo two tests fail; exit 3"], 6);
     let job = db.insert("INSERT INTO jobs (agent, repo, status) VALUES ('developer', 'r', 'running')");
     let fence = db.value(&format!("SELECT reaper_fence FROM jobs WHERE id = {job}")).unwrap();
     run("beat", &["beat", &format!("{job}:{fence}")], 0);

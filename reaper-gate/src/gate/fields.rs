@@ -36,7 +36,7 @@ pub const FIELDS: [&str; 10] = [
 ];
 
 /// A variable with its value.
-pub(super) type Variable = (&'static str, String);
+pub type Variable = (&'static str, String);
 
 /// The job's fields for a gate.
 ///
@@ -44,10 +44,23 @@ pub(super) type Variable = (&'static str, String);
 ///
 /// Why they cannot stand in an environment: one of them holds a NUL.
 pub(super) fn fields(gate: &str, job: &JobSnapshot) -> Result<Vec<Variable>, String> {
+    values(Some(gate), job)
+}
+
+/// The job's fields for its own command: the variables of [`FIELDS`] but for [`GATE_VARIABLE`].
+///
+/// # Errors
+///
+/// Why they cannot stand in an environment: one of them holds a NUL.
+pub fn job_fields(job: &JobSnapshot) -> Result<Vec<Variable>, String> {
+    values(None, job)
+}
+
+fn values(gate: Option<&str>, job: &JobSnapshot) -> Result<Vec<Variable>, String> {
     let task = job.task.as_ref();
     let place = task.and_then(|task| task.place.as_ref());
     let values: [Option<String>; FIELDS.len()] = [
-        Some(gate.to_owned()),
+        gate.map(str::to_owned),
         Some(job.attempt.job.to_string()),
         Some(job.attempt.to_string()),
         Some(job.agent.clone()),
@@ -62,7 +75,7 @@ pub(super) fn fields(gate: &str, job: &JobSnapshot) -> Result<Vec<Variable>, Str
     known
         .map(|(name, value)| {
             if value.contains('\0') {
-                Err(format!("{name} cannot be passed to the gate: its value holds a NUL character"))
+                Err(format!("{name} cannot be passed on in the environment: its value holds a NUL character"))
             } else {
                 Ok((name, value))
             }

@@ -11,7 +11,7 @@ mod fixed;
 mod group;
 
 pub use command::{CommandGate, GateCommand, GateConfigError};
-pub use fields::{FIELDS, GATE_VARIABLE};
+pub use fields::{FIELDS, GATE_VARIABLE, Variable, job_fields};
 pub use fixed::FixedGate;
 
 /// Asks gates.

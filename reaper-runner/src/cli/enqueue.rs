@@ -1,8 +1,14 @@
 //! `reaper enqueue`: adds a task and a job.
 
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::PathBuf,
+};
+
 use clap::Args;
 use reaper_core::{TaskId, effect::Plain, job::Key};
-use reaper_store::attempts::{Enqueued, NewJob, NewTask};
+use reaper_store::attempts::{Enqueued, LONGEST_PAYLOAD, NewJob, NewTask};
 
 use super::{Context, Exit, Failure, world::World};
 
@@ -32,9 +38,45 @@ pub(super) struct EnqueueArgs {
     /// A key that is enqueued once, for a job of a task that is there, or of none.
     #[arg(long, conflicts_with = "stage")]
     source_key: Option<String>,
+    /// What its command is given on standard input.
+    #[arg(long, conflicts_with = "payload_file")]
+    payload: Option<String>,
+    /// The same, from a file; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    payload_file: Option<PathBuf>,
+}
+
+/// The payload that is asked for.
+fn payload(args: &EnqueueArgs) -> Result<Option<String>, Failure> {
+    let Some(file) = &args.payload_file else {
+        return Ok(args.payload.clone());
+    };
+    let cannot = |error: io::Error| {
+        Failure::new(Exit::Usage, format!("cannot read the payload from {}: {error}", file.display()))
+    };
+    // One byte more than may be tells that it is too long.
+    let most = u64::try_from(LONGEST_PAYLOAD).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = String::new();
+    if file.as_os_str() == "-" {
+        io::stdin().take(most).read_to_string(&mut text).map_err(cannot)?;
+    } else {
+        File::open(file).and_then(|file| file.take(most).read_to_string(&mut text)).map_err(cannot)?;
+    }
+    Ok(Some(text))
 }
 
 pub(super) fn enqueue(context: &Context, args: &EnqueueArgs) -> Result<(), Failure> {
+    let payload = payload(args)?;
+    let mut new = NewJob {
+        agent: args.agent.clone(),
+        repo: args.repo.clone(),
+        task: None,
+        max_attempts: args.max_attempts,
+        source_key: args.source_key.clone(),
+        payload,
+    };
+    // Before a task is made for it.
+    new.check().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let world = World::open(&context.config)?;
     let task = match (&args.task, &args.stage) {
         (Some(task), _) => Some(TaskId(task.clone())),
@@ -46,13 +88,8 @@ pub(super) fn enqueue(context: &Context, args: &EnqueueArgs) -> Result<(), Failu
         })?),
         (None, None) => None,
     };
-    let enqueued = world.store.enqueue(&NewJob {
-        agent: args.agent.clone(),
-        repo: args.repo.clone(),
-        task: task.clone(),
-        max_attempts: args.max_attempts,
-        source_key: args.source_key.clone(),
-    })?;
+    new.task.clone_from(&task);
+    let enqueued = world.store.enqueue(&new)?;
     let (job, new) = match enqueued {
         Enqueued::New(job) => (job, true),
         Enqueued::Known(job) => (job, false),

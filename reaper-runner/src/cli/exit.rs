@@ -14,7 +14,11 @@ Exit codes:
   2  the arguments or the configuration are wrong
   3  nothing was changed, though something was to be
   4  the database is not prepared, or by a newer version: run `reaper migrate`, or upgrade
-  5  there is no such job, or it does not parse";
+  5  there is no such job, or it does not parse
+  6  exec: the command did not end well, or its gate is red: the job is queued again, or failed
+  7  exec: the attempt was taken away, and its command was stopped
+  8  exec: there is nothing to be taken
+  9  exec: the exit is kept, and finishing the job is left to the reapers";
 
 /// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,14 @@ pub enum Exit {
     NotPrepared,
     /// There is no such job.
     NoSuchJob,
+    /// A command did not end well, and its job was settled so.
+    NotWell,
+    /// An attempt was taken away from its worker.
+    TakenAway,
+    /// There is nothing to be taken.
+    NothingQueued,
+    /// An exit is kept, and the reapers have to finish its job.
+    Left,
 }
 
 impl Exit {
@@ -44,6 +56,10 @@ impl Exit {
             Self::Unchanged => 3,
             Self::NotPrepared => 4,
             Self::NoSuchJob => 5,
+            Self::NotWell => 6,
+            Self::TakenAway => 7,
+            Self::NothingQueued => 8,
+            Self::Left => 9,
         }
     }
 }

@@ -4,9 +4,13 @@ mod beat;
 mod breaker;
 mod database;
 mod enqueue;
+#[cfg(unix)]
+mod exec;
 mod exit;
 mod explain;
 mod history;
+#[cfg(unix)]
+mod hold;
 mod leases;
 mod migrate;
 mod mode;
@@ -110,6 +114,13 @@ enum Command {
     DeclareDead(nodes::DeclareDeadArgs),
     /// Add a task and a job.
     Enqueue(enqueue::EnqueueArgs),
+    /// Take a queued job, run a command for it, record its exit, and finish it.
+    #[cfg(unix)]
+    Exec(exec::ExecArgs),
+    /// Hold a command back until a line comes, and see it to its end.
+    #[cfg(unix)]
+    #[command(hide = true)]
+    Hold(hold::HoldArgs),
     /// Say that an attempt is still at work.
     Beat(beat::BeatArgs),
     /// List effects that are not delivered yet; revive or drop one that was given up.
@@ -142,6 +153,10 @@ pub fn main() -> ExitCode {
     };
     output::start_log(cli.global.verbose);
     let out = Out::new(cli.global.output);
+    #[cfg(unix)]
+    if let Command::Hold(args) = &cli.command {
+        return hold::hold(args, out);
+    }
     match dispatch(cli, out) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => out.fail(&failure),
@@ -173,6 +188,11 @@ fn dispatch(cli: Cli, out: Out) -> Result<(), Failure> {
         Command::Nodes => nodes::nodes(&context),
         Command::DeclareDead(args) => nodes::declare_dead(&context, &args),
         Command::Enqueue(args) => enqueue::enqueue(&context, &args),
+        #[cfg(unix)]
+        Command::Exec(args) => exec::exec(&context, args),
+        // It has ended the program before.
+        #[cfg(unix)]
+        Command::Hold(_) => Ok(()),
         Command::Beat(args) => beat::beat(&context, &args),
         Command::Outbox(args) => outbox::outbox(&context, &args),
         Command::Processes(args) => processes::processes(&context, &args),

@@ -133,7 +133,7 @@ pub(super) fn local_stop(config: &Config) -> Result<LocalStop, Failure> {
     Ok(LocalStop::new(local_probe(config)?))
 }
 
-fn local_probe(config: &Config) -> Result<LocalProbe, Failure> {
+pub(super) fn local_probe(config: &Config) -> Result<LocalProbe, Failure> {
     let mut builder = LocalProbe::builder().trust_bare_pids(config.trusts_bare_pids());
     if let Some(host) = &config.host {
         builder = builder.host(host);

@@ -68,8 +68,9 @@ pub struct Flags {
 
 /// Variables with Reaper's prefix that are no configuration: what gates and executors are told, and what the
 /// command line reads by itself.
-const NOT_CONFIG: [&str; 13] = [
+const NOT_CONFIG: [&str; 14] = [
     "attempt",
+    "exit_code",
     "job_id",
     "agent",
     "repo",
@@ -132,6 +133,9 @@ fn check(config: &Config) -> Result<Settings, ConfigError> {
     }
     if config.page == 0 {
         return meaningless("page", "0 reads nothing: use 1 or more");
+    }
+    if let Some((key, problem)) = config.exec.problem() {
+        return meaningless(key, problem);
     }
     for stage in &config.pipeline.stages {
         if let Some(gate) = stage.gate.as_ref().filter(|gate| !config.gates.contains_key(*gate)) {

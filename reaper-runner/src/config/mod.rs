@@ -1,5 +1,6 @@
 //! The configuration: `reaper.toml`, then `REAPER_*`, then flags, later ones over earlier ones.
 
+mod exec;
 mod load;
 mod node;
 mod shape;
@@ -7,6 +8,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 
+pub use exec::ExecConfig;
 pub use load::{ConfigError, Flags, load};
 pub use node::NodeConfig;
 pub use shape::{

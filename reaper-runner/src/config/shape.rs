@@ -16,10 +16,11 @@ use reaper_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    exec::ExecConfig,
     node::NodeConfig,
     span::{StartTimeout, duration, maybe_duration},
 };
-use crate::Settings;
+use crate::{Settings, exec::Spool};
 
 /// The configuration of the program.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -88,6 +89,8 @@ pub struct Config {
     pub pipeline: PipelineConfig,
     /// The gates, by name.
     pub gates: BTreeMap<String, GateConfig>,
+    /// How `reaper exec` runs jobs.
+    pub exec: ExecConfig,
     /// The lease files.
     pub leases: LeaseConfig,
     /// Who is told.
@@ -266,6 +269,7 @@ impl Default for Config {
             agents: BTreeMap::new(),
             pipeline: PipelineConfig::default(),
             gates: BTreeMap::new(),
+            exec: ExecConfig::default(),
             leases: LeaseConfig::default(),
             notify: NotifyConfig::default(),
         }
@@ -334,6 +338,7 @@ impl Config {
             bare_pids: self.trusts_bare_pids(),
             workers: self.workers,
             reclaim_leases: self.leases.reclaim,
+            spool: self.spool_folder().map(Spool::new),
             name,
             ..Settings::default()
         })

@@ -100,6 +100,7 @@ impl Scene {
             task: task.transpose()?,
             max_attempts: plot.max_attempts,
             source_key: None,
+            payload: None,
         })?;
         let monitor = match plot.fate {
             Fate::MonitorKilled { .. } => Some(Actor::sleeper(ground)?),

@@ -35,8 +35,14 @@ fn process(id: &NodeId) -> ProcessIdentity {
 
 /// An attempt that runs on a node.
 fn runs_on(world: &World, id: &NodeId, bond: Bond) -> Attempt {
-    let job =
-        NewJob { agent: "developer".into(), repo: "shop".into(), task: None, max_attempts: 3, source_key: None };
+    let job = NewJob {
+        agent: "developer".into(),
+        repo: "shop".into(),
+        task: None,
+        max_attempts: 3,
+        source_key: None,
+        payload: None,
+    };
     let Enqueued::New(job) = world.store.enqueue(&job).unwrap() else { panic!("it has no source key") };
     let launcher = Launcher { monitor: process(id), bond };
     let taken = world.store.take(&Wants::Job(job), &launcher).unwrap().unwrap();

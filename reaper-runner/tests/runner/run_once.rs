@@ -210,7 +210,14 @@ fn only_the_winner_of_the_terminating_write_stops_the_executor() {
         start_time: Some(1),
         inode: None,
     };
-    let new = NewJob { agent: "a".into(), repo: "r".into(), task: None, max_attempts: 2, source_key: None };
+    let new = NewJob {
+        agent: "a".into(),
+        repo: "r".into(),
+        task: None,
+        max_attempts: 2,
+        source_key: None,
+        payload: None,
+    };
     world.store.enqueue(&new).unwrap();
     let taken = world.store.take(&Wants::Any, &Launcher::free(identity(1))).unwrap().unwrap();
     assert_eq!(world.store.attach(&taken.job.attempt, &identity(2)).unwrap(), Written::Yes);

@@ -152,6 +152,7 @@ cases! { $
         a_waiting_job_hinders_none
         a_bad_row_hinders_none
         a_source_key_is_enqueued_once
+        a_payload_comes_with_the_take
         an_attach_stores_the_executor
         a_poor_identity_comes_back
         a_beat_counts

@@ -142,6 +142,7 @@ pub fn one_source_key_makes_one_job(subject: &dyn Subject) {
         task: None,
         max_attempts: 2,
         source_key: Some("advance:1:7".into()),
+        payload: None,
     };
     let made = race(|_| scene.store().enqueue(&job).expect("the database works"));
     let new = made.iter().filter(|made| matches!(made, crate::attempts::Enqueued::New(_))).count();

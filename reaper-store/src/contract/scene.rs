@@ -99,8 +99,14 @@ impl<'a> Scene<'a> {
 
     /// Enqueues a job of this agent without a task.
     pub(super) fn enqueue(&self, agent: &str) -> JobId {
-        let job =
-            NewJob { agent: agent.into(), repo: "shop".into(), task: None, max_attempts: 3, source_key: None };
+        let job = NewJob {
+            agent: agent.into(),
+            repo: "shop".into(),
+            task: None,
+            max_attempts: 3,
+            source_key: None,
+            payload: None,
+        };
         match self.store().enqueue(&job).expect("an enqueue works") {
             Enqueued::New(id) => id,
             Enqueued::Known(id) => panic!("job {id} was known without a source key"),

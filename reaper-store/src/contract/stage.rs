@@ -84,6 +84,7 @@ pub fn a_task_comes_back_as_it_was_made(subject: &dyn Subject) {
         task: Some(task.clone()),
         max_attempts: 2,
         source_key: None,
+        payload: None,
     };
     let Enqueued::New(job) = scene.store().enqueue(&job).expect("the database works") else {
         panic!("a job without a source key is new");

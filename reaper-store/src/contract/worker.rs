@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Settlement,
-    attempts::{Enqueued, NewJob, Recorded, Wants, Written},
+    attempts::{Enqueued, LONGEST_PAYLOAD, NewJob, Recorded, Wants, Written},
     claims::Actor,
     foreign::{ForeignJob, When},
 };
@@ -112,6 +112,7 @@ pub fn a_source_key_is_enqueued_once(subject: &dyn Subject) {
         task: None,
         max_attempts: 2,
         source_key: key.map(str::to_owned),
+        payload: None,
     };
     let enqueue = |key| scene.store().enqueue(&new(key)).expect("the database works");
     let Enqueued::New(job) = enqueue(Some("a")) else { panic!("it is new") };
@@ -121,6 +122,36 @@ pub fn a_source_key_is_enqueued_once(subject: &dyn Subject) {
     for key in [Some("b"), None, None] {
         assert!(matches!(enqueue(key), Enqueued::New(_)), "{key:?}");
     }
+}
+
+/// A payload comes back with each take as it was enqueued, and one that could not is refused.
+pub fn a_payload_comes_with_the_take(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let new = |payload: Option<String>| NewJob {
+        agent: "developer".into(),
+        repo: "shop".into(),
+        task: None,
+        max_attempts: 3,
+        source_key: None,
+        payload,
+    };
+    let longest = "x".repeat(LONGEST_PAYLOAD);
+    let hostile = "{\"a\": \"'; $(x)\\n\u{fffd}\u{1b}\"}\r\n\n";
+    for payload in [None, Some(""), Some(hostile), Some(&longest)] {
+        let payload = payload.map(str::to_owned);
+        let enqueued = scene.store().enqueue(&new(payload.clone())).expect("the database works");
+        let Enqueued::New(job) = enqueued else { panic!("it is new") };
+        for _ in 0..2 {
+            let taken = scene.try_take(&Wants::Job(job.clone())).expect("the job is due");
+            assert_eq!(taken.payload, payload, "it stays with the job");
+            let _ = scene.win(&claim_by(Actor::Person, &taken.job, RETRY));
+        }
+        scene.set_status(&job, "done");
+    }
+    for refused in [format!("{longest}x"), "a\0b".to_owned()] {
+        assert!(scene.store().enqueue(&new(Some(refused))).is_err());
+    }
+    assert_eq!(scene.try_take(&Wants::Any), None, "nothing of what was refused is there");
 }
 
 /// Attach stores the executor, and says that it was let go.

@@ -30,6 +30,7 @@ impl Attempts for MemoryStore {
     }
 
     fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError> {
+        job.check()?;
         let mut tables = self.tables();
         let known = job
             .source_key
@@ -45,7 +46,7 @@ impl Attempts for MemoryStore {
             task: job.task.clone(),
             status: Status::Queued.as_str().into(),
             max_attempts: job.max_attempts.into(),
-            added: Added { source_key: job.source_key.clone(), ..Added::default() },
+            added: Added { source_key: job.source_key.clone(), payload: job.payload.clone(), ..Added::default() },
             ..JobRow::default()
         };
         tables.insert_job(id.clone(), row);
@@ -75,8 +76,10 @@ impl Attempts for MemoryStore {
             row.added.bond = launcher.bond;
             row.added.attach = Attach::Pending;
         })?;
-        let taken = tables.jobs.get(&job).and_then(|row| tables.parse(&job, row).ok());
-        Ok(taken.map(|job| Taken { run, job }))
+        let row = tables.jobs.get(&job);
+        let payload = row.and_then(|row| row.added.payload.clone());
+        let taken = row.and_then(|row| tables.parse(&job, row).ok());
+        Ok(taken.map(|job| Taken { run, job, payload }))
     }
 
     fn attach(&self, attempt: &Attempt, executor: &ProcessIdentity) -> Result<Written, StoreError> {

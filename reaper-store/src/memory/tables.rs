@@ -77,6 +77,7 @@ pub(super) struct Added {
     pub(super) rescues: u32,
     pub(super) available_at: Option<Timestamp>,
     pub(super) source_key: Option<String>,
+    pub(super) payload: Option<String>,
 }
 
 /// A row of `jobs`.

@@ -34,6 +34,7 @@ impl Attempts for PostgresStore {
     }
 
     fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError> {
+        job.check()?;
         let source_key = job.source_key.as_deref();
         let statement = Statement::new(
             sql::ENQUEUE,
@@ -43,6 +44,7 @@ impl Attempts for PostgresStore {
                 ("task", job.task.as_ref().and_then(|task| int_key(&task.0)).into()),
                 ("max_attempts", i64::from(job.max_attempts).into()),
                 ("source_key", source_key.into()),
+                ("payload", job.payload.as_deref().into()),
             ],
         );
         self.write(|connection| {
@@ -174,9 +176,11 @@ fn take(connection: &mut PgConnection, job: &Locked, launcher: &Launcher) -> Res
         ("node_bound", bound.into()),
     ];
     Statement::new(sql::TAKE, values).run(connection)?;
+    let payload = Statement::new(sql::PAYLOAD, [("job", job.id.into())]).first_row(connection)?;
+    let payload = payload.and_then(|mut row| row.next_text());
     let row = Statement::new(sql::JOB, [("job", job.id.into())]).first_row(connection)?;
     match row.and_then(|mut row| raw_job(&mut row)).map(RawJob::parse) {
-        Some(Ok(job)) => Ok(Taken { run: RunId::from(run), job }),
+        Some(Ok(job)) => Ok(Taken { run: RunId::from(run), job, payload }),
         Some(Err(bad)) => {
             Err(StoreError::Database(format!("the job does not parse once it is taken: {bad}")).into())
         }

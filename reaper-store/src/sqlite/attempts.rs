@@ -13,7 +13,7 @@ use crate::{
     Attempts, StoreError,
     attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
     books::int,
-    row::{RawJob, raw_job},
+    row::{Raw, RawJob, raw_job},
 };
 
 /// How many queued rows are looked at together for one that parses.
@@ -37,6 +37,7 @@ impl Attempts for SqliteStore {
     }
 
     fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError> {
+        job.check()?;
         let source_key = job.source_key.as_deref();
         let statement = Statement::new(
             sql::ENQUEUE,
@@ -46,6 +47,7 @@ impl Attempts for SqliteStore {
                 ("task", job.task.as_ref().map(|task| &task.0).into()),
                 ("max_attempts", i64::from(job.max_attempts).into()),
                 ("source_key", source_key.into()),
+                ("payload", job.payload.as_deref().into()),
             ],
         );
         self.write(|connection| {
@@ -65,7 +67,7 @@ impl Attempts for SqliteStore {
             return Ok(None);
         }
         self.write(|connection| match next(connection, wants)? {
-            Some(job) => take(connection, &job, launcher).map(Some),
+            Some((job, payload)) => take(connection, &job, payload, launcher).map(Some),
             None => Ok(None),
         })
     }
@@ -111,12 +113,28 @@ fn parsed(mut row: RawRow) -> Option<(i64, Option<JobSnapshot>)> {
     Some((raw.id, raw.parse().ok()))
 }
 
-/// The oldest job that may be taken and parses.
-fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<JobSnapshot>, Fault> {
+/// A job with its payload; `None` where that cannot be read.
+fn with_payload(
+    connection: &mut SqliteConnection,
+    job: JobSnapshot,
+) -> Result<Option<(JobSnapshot, Option<String>)>, Fault> {
+    let row = Statement::new(sql::PAYLOAD, [("job", (&job.attempt.job.0).into())]).first_row(connection)?;
+    Ok(match row.map(|mut row| row.next()) {
+        None | Some(Raw::Null) => Some((job, None)),
+        Some(Raw::Text(payload)) => Some((job, Some(payload))),
+        Some(Raw::Int(_) | Raw::Real(_) | Raw::Bytes(..) | Raw::Long(_)) => None,
+    })
+}
+
+/// The oldest job that may be taken and parses, with its payload.
+fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<(JobSnapshot, Option<String>)>, Fault> {
     let agent = match wants {
         Wants::Job(job) => {
             let row = Statement::new(sql::TAKEABLE_JOB, [("job", (&job.0).into())]).first_row(connection)?;
-            return Ok(row.and_then(parsed).and_then(|(_, job)| job));
+            let Some((_, Some(job))) = row.and_then(parsed) else {
+                return Ok(None);
+            };
+            return with_payload(connection, job);
         }
         Wants::Any => None,
         Wants::Agent(agent) => Some(agent.as_str()),
@@ -127,8 +145,9 @@ fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<JobSn
         let rows = Statement::new(sql::TAKEABLE, values).rows(connection)?;
         let mut last = None;
         for (id, job) in rows.into_iter().filter_map(parsed) {
-            if job.is_some() {
-                return Ok(job);
+            let found = job.map(|job| with_payload(connection, job)).transpose()?.flatten();
+            if found.is_some() {
+                return Ok(found);
             }
             last = Some(id);
         }
@@ -139,7 +158,12 @@ fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<JobSn
     }
 }
 
-fn take(connection: &mut SqliteConnection, job: &JobSnapshot, launcher: &Launcher) -> Result<Taken, Fault> {
+fn take(
+    connection: &mut SqliteConnection,
+    job: &JobSnapshot,
+    payload: Option<String>,
+    launcher: &Launcher,
+) -> Result<Taken, Fault> {
     let task = job.task.as_ref().map(|task| &task.id.0).into();
     Statement::new(sql::BEGIN_RUN, [("task", task), ("agent", (&job.agent).into())]).run(connection)?;
     let run = last_id(connection)?;
@@ -156,7 +180,7 @@ fn take(connection: &mut SqliteConnection, job: &JobSnapshot, launcher: &Launche
     let row = Statement::new(sql::JOB, [("job", (&id.0).into())]).first_row(connection)?;
     let taken = row.and_then(|mut row| raw_job(&mut row)).map(RawJob::parse);
     match taken {
-        Some(Ok(job)) => Ok(Taken { run: RunId::from(run), job }),
+        Some(Ok(job)) => Ok(Taken { run: RunId::from(run), job, payload }),
         Some(Err(bad)) => {
             Err(StoreError::Database(format!("the job does not parse once it is taken: {bad}")).into())
         }

@@ -24,7 +24,14 @@ fn store() -> (TempDir, SqliteStore) {
 }
 
 fn taken(store: &SqliteStore) -> Claim {
-    let job = NewJob { agent: "a".into(), repo: "r".into(), task: None, max_attempts: 2, source_key: None };
+    let job = NewJob {
+        agent: "a".into(),
+        repo: "r".into(),
+        task: None,
+        max_attempts: 2,
+        source_key: None,
+        payload: None,
+    };
     assert!(matches!(store.enqueue(&job).unwrap(), Enqueued::New(_)));
     let taken = store.take(&Wants::Any, &Launcher::free("here/b/1/2/3/4".parse().unwrap())).unwrap().unwrap();
     Claim {

@@ -296,8 +296,8 @@ INSERT INTO tasks (work_item_id, repo, branch, stage)
 
 -- ENQUEUE
 INSERT INTO jobs
-        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key)
-    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key)
+        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key, reaper_payload)
+    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
     ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING RETURNING id;
 
 -- JOB_OF_SOURCE_KEY
@@ -306,16 +306,19 @@ SELECT id FROM jobs WHERE reaper_source_key = :source_key;
 -- TAKEABLE
 SELECT j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN LATERAL (SELECT t.id, CASE WHEN octet_length(t.stage::text) > 262144 THEN left(t.stage::text, 262144) || octet_length(t.stage::text) ELSE t.stage::text END AS stage, t.reaper_stage_version, CASE WHEN octet_length(t.branch::text) > 262144 THEN left(t.branch::text, 262144) || octet_length(t.branch::text) ELSE t.branch::text END AS branch, CASE WHEN octet_length(t.work_item_id::text) > 262144 THEN left(t.work_item_id::text, 262144) || octet_length(t.work_item_id::text) ELSE t.work_item_id::text END AS work_item_id FROM tasks t WHERE t.id = j.task_id OFFSET 0) t ON true
     WHERE j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
-        AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AND j.id > :after AND (:agent IS NULL OR j.agent::text = :agent)
+        AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AND (j.reaper_payload IS NULL OR octet_length(j.reaper_payload) <= 262144) AND j.id > :after AND (:agent IS NULL OR j.agent::text = :agent)
     ORDER BY j.id LIMIT :limit;
 
 -- TAKEABLE_JOB
 SELECT j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN LATERAL (SELECT t.id, CASE WHEN octet_length(t.stage::text) > 262144 THEN left(t.stage::text, 262144) || octet_length(t.stage::text) ELSE t.stage::text END AS stage, t.reaper_stage_version, CASE WHEN octet_length(t.branch::text) > 262144 THEN left(t.branch::text, 262144) || octet_length(t.branch::text) ELSE t.branch::text END AS branch, CASE WHEN octet_length(t.work_item_id::text) > 262144 THEN left(t.work_item_id::text, 262144) || octet_length(t.work_item_id::text) ELSE t.work_item_id::text END AS work_item_id FROM tasks t WHERE t.id = j.task_id OFFSET 0) t ON true WHERE j.id = :job AND j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
-        AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint);
+        AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AND (j.reaper_payload IS NULL OR octet_length(j.reaper_payload) <= 262144);
 
 -- TAKE_ONE
 SELECT j.id, j.task_id, j.agent::text FROM jobs j WHERE j.id = ANY(:jobs) AND j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
-        AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) ORDER BY j.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+        AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AND (j.reaper_payload IS NULL OR octet_length(j.reaper_payload) <= 262144) ORDER BY j.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+
+-- PAYLOAD
+SELECT reaper_payload FROM jobs WHERE id = :job;
 
 -- BEGIN_RUN
 INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('started_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).started_at) RETURNING id;
@@ -326,7 +329,7 @@ UPDATE jobs AS j SET status = 'running',
         run_id = :run, pid = NULL, started_at = (jsonb_populate_record(NULL::jobs, jsonb_build_object('started_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).started_at,
         reaper_attach = 'pending', reaper_monitor = :monitor, reaper_node_bound = :node_bound
     WHERE j.id = :job AND j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
-        AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint);
+        AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AND (j.reaper_payload IS NULL OR octet_length(j.reaper_payload) <= 262144);
 
 -- ATTACH
 UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid WHERE id = :job AND status = 'running' AND reaper_fence = :fence;

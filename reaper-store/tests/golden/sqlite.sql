@@ -274,8 +274,8 @@ SELECT last_insert_rowid();
 
 -- ENQUEUE
 INSERT INTO jobs
-        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key)
-    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key)
+        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key, reaper_payload)
+    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
     ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING;
 
 -- JOB_OF_SOURCE_KEY
@@ -289,6 +289,9 @@ SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j
 -- TAKEABLE_JOB
 SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs WHERE id = :job AND status = 'queued' AND reaper_exit_code IS NOT 0
         AND (reaper_available_at IS NULL OR reaper_available_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))) j LEFT JOIN tasks t ON t.id = j.task_id;
+
+-- PAYLOAD
+SELECT reaper_payload FROM jobs WHERE id = :job;
 
 -- BEGIN_RUN
 INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, datetime('now'));

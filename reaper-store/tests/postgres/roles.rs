@@ -100,6 +100,7 @@ fn the_documented_grants_are_enough() {
         task: Some(task.clone()),
         max_attempts: 2,
         source_key: key.map(str::to_owned),
+        payload: None,
     };
     for key in [None, Some("k"), Some("k")] {
         let _enqueued = store.enqueue(&job(key)).unwrap();

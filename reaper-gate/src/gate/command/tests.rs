@@ -402,7 +402,7 @@ mod running {
         let mut with_nul = job();
         with_nul.task.as_mut().unwrap().branch = Some("a\0b".into());
         let verdict = gate.ask("tests", &with_nul);
-        let expected = "REAPER_BRANCH cannot be passed to the gate: its value holds a NUL character";
+        let expected = "REAPER_BRANCH cannot be passed on in the environment: its value holds a NUL character";
         assert_eq!(undecided(&verdict), expected);
 
         let mut huge = job();

@@ -33,6 +33,7 @@ DROP INDEX IF EXISTS reaper_jobs_age;
 DROP INDEX IF EXISTS reaper_jobs_exit;
 
 ALTER TABLE IF EXISTS tasks DROP COLUMN IF EXISTS reaper_stage_version;
+ALTER TABLE IF EXISTS jobs DROP COLUMN IF EXISTS reaper_payload;
 ALTER TABLE IF EXISTS jobs DROP COLUMN IF EXISTS reaper_source_key;
 ALTER TABLE IF EXISTS jobs DROP COLUMN IF EXISTS reaper_terminating_at;
 ALTER TABLE IF EXISTS jobs DROP COLUMN IF EXISTS reaper_beat_at;

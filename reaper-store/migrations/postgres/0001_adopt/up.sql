@@ -55,6 +55,7 @@ ALTER TABLE jobs ADD COLUMN IF NOT EXISTS reaper_beat bigint;
 ALTER TABLE jobs ADD COLUMN IF NOT EXISTS reaper_beat_at bigint;
 ALTER TABLE jobs ADD COLUMN IF NOT EXISTS reaper_terminating_at bigint;
 ALTER TABLE jobs ADD COLUMN IF NOT EXISTS reaper_source_key text;
+ALTER TABLE jobs ADD COLUMN IF NOT EXISTS reaper_payload text;
 ALTER TABLE tasks ADD COLUMN IF NOT EXISTS reaper_stage_version bigint;
 
 -- Reaper's tables.

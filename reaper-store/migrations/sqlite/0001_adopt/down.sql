@@ -27,6 +27,7 @@ DROP INDEX IF EXISTS reaper_events_id;
 
 -- One a line: a line whose column is not there is skipped.
 ALTER TABLE tasks DROP COLUMN reaper_stage_version;
+ALTER TABLE jobs DROP COLUMN reaper_payload;
 ALTER TABLE jobs DROP COLUMN reaper_source_key;
 ALTER TABLE jobs DROP COLUMN reaper_terminating_at;
 ALTER TABLE jobs DROP COLUMN reaper_beat_at;

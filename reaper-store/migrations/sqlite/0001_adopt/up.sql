@@ -56,6 +56,7 @@ ALTER TABLE jobs ADD COLUMN reaper_beat INTEGER;
 ALTER TABLE jobs ADD COLUMN reaper_beat_at INTEGER;
 ALTER TABLE jobs ADD COLUMN reaper_terminating_at INTEGER;
 ALTER TABLE jobs ADD COLUMN reaper_source_key TEXT;
+ALTER TABLE jobs ADD COLUMN reaper_payload TEXT;
 ALTER TABLE tasks ADD COLUMN reaper_stage_version INTEGER;
 
 -- Reaper's tables.

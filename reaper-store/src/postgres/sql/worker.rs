@@ -1,12 +1,13 @@
 //! The worker's side.
 
+/// The longest payload is [`LONGEST_PAYLOAD`](crate::attempts::LONGEST_PAYLOAD).
 macro_rules! takeable {
     () => {
         concat!(
             "j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
         AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= ",
             now!(),
-            ")"
+            ") AND (j.reaper_payload IS NULL OR octet_length(j.reaper_payload) <= 262144)"
         )
     };
 }
@@ -23,8 +24,8 @@ statements! {
         :repo, :branch, :stage RETURNING id";
 
     ENQUEUE = "INSERT INTO jobs
-        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key)
-    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key)
+        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key, reaper_payload)
+    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
     ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING RETURNING id";
 
     JOB_OF_SOURCE_KEY = "SELECT id FROM jobs WHERE reaper_source_key = :source_key";
@@ -61,6 +62,8 @@ statements! {
     takeable!(),
     " ORDER BY j.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
 );
+
+    PAYLOAD = "SELECT reaper_payload FROM jobs WHERE id = :job";
 
     BEGIN_RUN = concat!(
     "INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, ",

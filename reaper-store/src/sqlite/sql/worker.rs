@@ -24,8 +24,8 @@ statements! {
     LAST_ID = "SELECT last_insert_rowid()";
 
     ENQUEUE = "INSERT INTO jobs
-        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key)
-    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key)
+        (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key, reaper_payload)
+    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
     ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING";
 
     JOB_OF_SOURCE_KEY = "SELECT id FROM jobs WHERE reaper_source_key = :source_key";
@@ -47,6 +47,8 @@ statements! {
     takeable!(),
     ") j LEFT JOIN tasks t ON t.id = j.task_id"
 );
+
+    PAYLOAD = "SELECT reaper_payload FROM jobs WHERE id = :job";
 
     BEGIN_RUN = "INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, datetime('now'))";
 

@@ -1,0 +1,249 @@
+//! The supervisor: what `reaper hold` does.
+//!
+//! 1. It leads a session of its own, so that whatever the command starts can be found by it.
+//! 2. It waits for a line on standard input. At its end nothing is run.
+//! 3. It runs the command in its own process group, with the payload on standard input, and passes what the command
+//!    prints on. That its own outputs are gone does not hinder the command.
+//! 4. It stops the command when its time is up, or when it was bound to a node or a monitor that is gone.
+//! 5. It spools the exit, and ends in the same way as the command did, by the same signal too: whoever witnesses its end
+//!    learns the command's.
+//!
+//! Signals that ask a process to end are caught and change nothing: whoever sends one sends it to the whole group, the
+//! command included, and the supervisor has to stay for the exit.
+
+mod drain;
+mod stop;
+mod tail;
+
+use std::{
+    ffi::OsString,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::AtomicBool,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Resource, Rlimit, setrlimit, setsid};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+use self::{drain::Drains, stop::Stopping};
+use super::{
+    spool::{self, SpooledExit, StoppedFor},
+    ticket::{Renewal, Ticket},
+};
+use crate::{SystemTime, Time as _};
+
+/// How a supervisor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// It was never let go, and nothing ran.
+    NotLetGo,
+    /// The command has ended with this code, or by a signal (`-n`).
+    Ended(i32),
+}
+
+/// What happens while a command runs.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// It has ended.
+    Ended(io::Result<ExitStatus>),
+    /// The node's beat is confirmed until this instant.
+    Until(Duration),
+    /// The monitor is gone.
+    MonitorGone,
+}
+
+/// Holds a command back until it is let go, and sees it to its end.
+///
+/// # Errors
+///
+/// What the operating system says where there can be no supervisor at all; nothing was run.
+pub(crate) fn hold(command: &[OsString]) -> io::Result<Held> {
+    // Who leads a group already, as under a shell's job control, cannot lead a session; then the group must do.
+    if let Err(error) = setsid() {
+        tracing::debug!(%error, "the supervisor leads no session of its own");
+    }
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM] {
+        signal_hook::flag::register(signal, Arc::clone(&asked))?;
+    }
+    let mut orders = BufReader::new(io::stdin());
+    let Some((ticket, payload)) = let_go(&mut orders)? else {
+        return Ok(Held::NotLetGo);
+    };
+    let (tell, events) = mpsc::channel();
+    listen(orders, tell.clone())?;
+
+    let drains = Drains::new()?;
+    let mut code = match start(command, &drains, payload) {
+        Ok(child) => {
+            wait(child, tell)?;
+            Run { ticket: ticket.as_ref(), drains: &drains }.to_its_end(&events)
+        }
+        Err((code, why)) => {
+            drains.note(&why);
+            writeln!(io::stderr(), "reaper: {why}").ok();
+            Exit { code, stopped_for: None }
+        }
+    };
+    // Whoever is stopped for its time and says that all is well has not done all of it.
+    if code.stopped_for.is_some() && code.code == 0 {
+        code.code = OVER_TIME;
+    }
+    let tail = drains.end();
+    if let Some(ticket) = &ticket {
+        spool_exit(ticket, &code, tail);
+    }
+    Ok(Held::Ended(code.code))
+}
+
+/// Ends this process by a signal, as its command ended. Where it cannot, the code that it is given back says so.
+pub(crate) fn end_by(signal: i32) -> u8 {
+    // Its own memory is of no use to anybody.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
+    if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
+        tracing::debug!(%error, signal, "could not end by a signal");
+    }
+    u8::try_from(signal).unwrap_or(0).saturating_add(128)
+}
+
+/// What ended the command.
+#[derive(Clone, Copy, Debug)]
+struct Exit {
+    code: i32,
+    stopped_for: Option<StoppedFor>,
+}
+
+/// What a supervisor was let go with: its ticket, and the payload.
+type LetGo = (Option<Ticket>, Option<Vec<u8>>);
+
+/// Waits for the line, and reads the payload behind it. A bare `go` runs the command with nothing: no spool, no limit.
+fn let_go(orders: &mut impl io::BufRead) -> io::Result<Option<LetGo>> {
+    let mut line = String::new();
+    orders.take(LONGEST_LINE).read_line(&mut line)?;
+    if line == "go\n" {
+        return Ok(Some((None, None)));
+    }
+    let Some(line) = line.strip_suffix('\n') else {
+        return Ok(None);
+    };
+    let ticket: Ticket = serde_json::from_str(line).map_err(io::Error::other)?;
+    let Some(length) = ticket.payload else {
+        return Ok(Some((Some(ticket), None)));
+    };
+    let mut payload = Vec::new();
+    orders.take(u64::try_from(length).unwrap_or(u64::MAX)).read_to_end(&mut payload)?;
+    Ok((payload.len() == length).then_some((Some(ticket), Some(payload))))
+}
+
+/// Hears what the monitor says while the command runs.
+fn listen(mut orders: BufReader<io::Stdin>, tell: Sender<Event>) -> io::Result<()> {
+    let listen = move || {
+        let mut line = String::new();
+        while matches!(orders.read_line(&mut line), Ok(1..)) {
+            if let Ok(Renewal { until }) = serde_json::from_str(&line) {
+                // Nobody listens once the command has ended.
+                tell.send(Event::Until(until)).ok();
+            }
+            line.clear();
+        }
+        tell.send(Event::MonitorGone).ok();
+    };
+    thread::Builder::new().name("hold-listen".into()).spawn(listen).map(drop)
+}
+
+/// Starts the command; else the code that a shell would end with, and why.
+fn start(command: &[OsString], drains: &Drains, payload: Option<Vec<u8>>) -> Result<Child, (i32, String)> {
+    let cannot = |error: io::Error, what: &OsString| {
+        let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { super::running::CANNOT_START };
+        (code, format!("cannot start {}: {error}", what.to_string_lossy()))
+    };
+    let Some((program, arguments)) = command.split_first() else {
+        return Err((super::running::CANNOT_START, "there is no command".into()));
+    };
+    let (out, err) = drains.writers().map_err(|error| cannot(error, program))?;
+    let mut start = Command::new(program);
+    start.args(arguments).stdout(out).stderr(err);
+    start.stdin(if payload.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = start.spawn().map_err(|error| cannot(error, program))?;
+    if let (Some(payload), Some(mut stdin)) = (payload, child.stdin.take()) {
+        // A command may end, or go on for ever, without having read it.
+        let feed = move || stdin.write_all(&payload).ok();
+        if let Err(error) = thread::Builder::new().name("hold-payload".into()).spawn(feed) {
+            drains.note(&format!("no thread to give the payload: {error}"));
+        }
+    }
+    Ok(child)
+}
+
+/// Tells when the command has ended.
+fn wait(mut child: Child, tell: Sender<Event>) -> io::Result<()> {
+    let wait = move || tell.send(Event::Ended(child.wait())).ok();
+    thread::Builder::new().name("hold-wait".into()).spawn(wait).map(drop)
+}
+
+/// A command that runs.
+#[derive(Debug)]
+struct Run<'r> {
+    ticket: Option<&'r Ticket>,
+    drains: &'r Drains,
+}
+
+impl Run<'_> {
+    /// Waits for its end, and stops it where it must end before.
+    fn to_its_end(&self, events: &mpsc::Receiver<Event>) -> Exit {
+        let time = SystemTime::new();
+        let mut stopping = Stopping::new(self.ticket);
+        loop {
+            match events.recv_timeout(stopping.next(time.monotonic())) {
+                Ok(Event::Ended(status)) => {
+                    let code = status.ok().and_then(super::running::code_of);
+                    // A child that cannot be waited for has not been seen to end well.
+                    let code = code.unwrap_or(super::running::CANNOT_START);
+                    return Exit { code, stopped_for: stopping.cause() };
+                }
+                Ok(Event::Until(until)) => stopping.renew(until),
+                Ok(Event::MonitorGone) => stopping.monitor_is_gone(time.monotonic()),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+            if stopping.must_kill(time.monotonic()) {
+                // This process is of the group, and goes with it: the exit is spooled first.
+                let exit = Exit { code: -9, stopped_for: stopping.cause() };
+                if let Some(ticket) = self.ticket {
+                    spool_exit(ticket, &exit, self.drains.so_far());
+                }
+                stop::kill_group();
+            }
+        }
+    }
+}
+
+fn spool_exit(ticket: &Ticket, exit: &Exit, tail: String) {
+    let spooled = SpooledExit {
+        attempt: ticket.attempt.clone(),
+        run: ticket.run.clone(),
+        executor: ticket.executor.clone(),
+        code: exit.code,
+        stopped_for: exit.stopped_for,
+        at: SystemTime::new().wall(),
+        tail,
+    };
+    if let Err(error) = spool::write(&ticket.file, &spooled) {
+        // The way in which it ends still tells its monitor, and whoever witnesses it.
+        tracing::error!(path = %ticket.file.display(), %error, "the exit could not be spooled");
+    }
+}
+
+/// As `timeout(1)` says it.
+pub(crate) const OVER_TIME: i32 = 124;
+
+/// As a shell says it of a command that it does not find.
+const NOT_FOUND: i32 = 127;
+
+/// The longest line that is read, in bytes.
+const LONGEST_LINE: u64 = 1 << 16;

@@ -1,0 +1,24 @@
+//! A reaper's import of spooled exits.
+
+use reaper_core::Mode;
+use reaper_store::StoreError;
+
+use crate::engine::Engine;
+
+impl Engine {
+    /// Whether no exit of this host waits to be recorded.
+    pub(crate) fn spool_is_empty(&self) -> bool {
+        self.settings.spool.as_ref().is_none_or(crate::exec::Spool::is_empty)
+    }
+
+    /// Records the exits that supervisors of this host have spooled. They show on the jobs' rows, so only where those may
+    /// be written.
+    pub(crate) fn import_exits(&self, mode: Mode) -> Result<(), StoreError> {
+        match &self.settings.spool {
+            Some(spool) if mode == Mode::Enforce && !spool.is_empty() => {
+                spool.import(self.parts.store.as_ref(), self.parts.probe.host()).map(|_| ())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
