@@ -63,6 +63,9 @@ pub struct Config {
     pub page: usize,
     /// How many gates run at once.
     pub workers: usize,
+    /// How long a delivery may take before another reaper may try it: 100 ms to one hour.
+    #[serde(with = "duration")]
+    pub delivery_lease: Duration,
     /// How long a write waits for another program's lock on a SQLite database.
     #[serde(with = "duration")]
     pub busy_timeout: Duration,
@@ -255,6 +258,7 @@ impl Default for Config {
             budget: settings.budget,
             page: settings.page,
             workers: settings.workers,
+            delivery_lease: settings.delivery_lease,
             busy_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(60),
@@ -334,6 +338,7 @@ impl Config {
             bare_pids: self.trusts_bare_pids(),
             workers: self.workers,
             reclaim_leases: self.leases.reclaim,
+            delivery_lease: self.delivery_lease,
             name,
             ..Settings::default()
         })

@@ -202,6 +202,7 @@ cases! { $
         a_host_is_declared_dead_in_every_boot
         a_bond_is_the_attempts_own
         attempts_of_a_lost_node
+        nodes_that_are_long_gone_are_pruned
         ;
     quiet:
         every_write_is_told

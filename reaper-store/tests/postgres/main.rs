@@ -15,6 +15,7 @@ mod database;
 mod errors;
 mod foreign;
 mod migrate;
+mod nodes;
 mod proxy;
 mod roles;
 mod rows;
