@@ -21,3 +21,4 @@ mod roles;
 mod rows;
 mod times;
 mod triggers;
+mod waiting;

@@ -22,3 +22,4 @@ mod nodes;
 mod python;
 mod rows;
 mod triggers;
+mod waiting;
