@@ -1,6 +1,6 @@
 //! Faults that both databases must survive, each told once and shown on a SQLite file and on a PostgreSQL database.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic, its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
 mod clones;
 mod locked;
