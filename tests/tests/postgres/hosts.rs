@@ -189,14 +189,14 @@ impl Worker {
     }
 
     fn says(&self) -> String {
-        self.said.recv_timeout(LONG).expect("the worker says something")
+        self.said.recv_timeout(LONG).unwrap()
     }
 
     /// The job and the executor of an attempt that it has begun.
     fn begun(&self, agent: &str) -> (i64, Pid) {
         let said = self.says();
         let words: Vec<_> = said.split(' ').collect();
-        let [begun, job, pid, "Yes"] = words.as_slice() else { panic!("{said}") };
+        let [begun, job, pid, "Yes"] = words.as_slice() else { unreachable!("{said}") };
         assert_eq!(*begun, agent);
         (job.parse().unwrap(), Pid::from_raw(pid.parse().unwrap()).unwrap())
     }
@@ -241,7 +241,7 @@ fn a_host_that_is_cut_off_loses_what_is_bound_to_it_and_harms_nothing_when_it_co
         within(LONG, "a host beats", || beats(host) > before + 5);
     };
     hosts.iter().for_each(beats_on);
-    let [alpha, beta, _gamma] = hosts.as_slice() else { panic!("three hosts") };
+    let [alpha, beta, _gamma] = hosts.as_slice() else { unreachable!("three hosts") };
     let worker = Worker::start(alpha);
     let (bound, bound_executor) = worker.begun("bound");
     let (free, free_executor) = worker.begun("free");

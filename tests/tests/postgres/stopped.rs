@@ -58,10 +58,10 @@ fn f17_a_stopped_reaper_claims_nothing_that_has_changed_and_nothing_twice() {
         if is_dropped {
             // As the server does with a transaction that has stood idle for a minute.
             eventually("the server ends its transaction", || {
-                database.sql(&format!(
+                database.sql(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                    WHERE datname = current_database() AND application_name = 'reaper'"
-                ));
+                     WHERE datname = current_database() AND application_name = 'reaper'",
+                );
                 database
                     .count("pg_stat_activity WHERE datname = current_database() AND application_name = 'reaper'")
                     == 0
