@@ -57,6 +57,10 @@ pub trait History: Debug + Send + Sync {
     /// The events that a query asks for, the oldest first.
     fn events(&self, query: &Query) -> Result<Vec<Event>, StoreError>;
 
-    /// Removes the events and the delivered effects from before an instant, and says how many rows went.
+    /// Removes the events and the delivered effects from before an instant, and the nodes that have not beaten since it,
+    /// and says how many rows went.
+    ///
+    /// A node stays for as long as a running job names it, and one that was declared dead for as long as the event that
+    /// says so: until then it is told when it comes back.
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
 }

@@ -46,7 +46,7 @@ pub struct NodeRow {
     /// What decisions go by.
     #[serde(flatten)]
     pub node: Node,
-    /// When it has beaten last, by the database's clock. Nothing is decided by it.
+    /// When it has beaten last, by the database's clock. Nothing is decided by it but when the row may be pruned.
     pub beat_at: Timestamp,
     /// Which reaper has beaten last.
     pub reaper: String,

@@ -32,7 +32,7 @@ pub(super) struct HistoryArgs {
 
 #[derive(Debug, Subcommand)]
 enum HistoryCommand {
-    /// Remove events and delivered effects that are older.
+    /// Remove events, delivered effects and nodes without a beat that are older.
     Prune {
         /// How old, as 30d, or an instant.
         #[arg(long)]

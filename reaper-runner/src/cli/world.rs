@@ -101,7 +101,7 @@ impl World {
             store: Arc::clone(&self.store),
             advance: self.database.advance(config)?,
             notify: notify(config)?,
-            lease: settings.delivery_lease,
+            lease: config.delivery_lease,
             tries: settings.delivery_tries,
         };
         let limit = keys.len();

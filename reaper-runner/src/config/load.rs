@@ -1,6 +1,10 @@
 //! Layers the configuration and says what is wrong with it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use figment::{
     Figment, Profile, Source,
@@ -65,6 +69,9 @@ pub struct Flags {
     /// Other keys, as `key=value` with the value as TOML would have it.
     pub set: Vec<(String, String)>,
 }
+
+/// What a lease of a delivery may be.
+const DELIVERY_LEASE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 /// Variables with Reaper's prefix that are no configuration: what gates and executors are told, and what the
 /// command line reads by itself.
@@ -136,6 +143,11 @@ fn check(config: &Config) -> Result<Settings, ConfigError> {
     }
     if let Some((key, problem)) = config.exec.problem() {
         return meaningless(key, problem);
+    }
+    if !DELIVERY_LEASE.contains(&config.delivery_lease) {
+        let problem = "use 100ms to 1h: a shorter one lets two deliver at once, a longer one leaves what a fallen reaper \
+             was delivering for too long";
+        return meaningless("delivery_lease", problem);
     }
     for stage in &config.pipeline.stages {
         if let Some(gate) = stage.gate.as_ref().filter(|gate| !config.gates.contains_key(*gate)) {

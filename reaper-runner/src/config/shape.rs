@@ -64,6 +64,9 @@ pub struct Config {
     pub page: usize,
     /// How many gates run at once.
     pub workers: usize,
+    /// How long a delivery may take before another reaper may try it: 100 ms to one hour.
+    #[serde(with = "duration")]
+    pub delivery_lease: Duration,
     /// How long a write waits for another program's lock on a SQLite database.
     #[serde(with = "duration")]
     pub busy_timeout: Duration,
@@ -258,6 +261,7 @@ impl Default for Config {
             budget: settings.budget,
             page: settings.page,
             workers: settings.workers,
+            delivery_lease: settings.delivery_lease,
             busy_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(60),
@@ -339,6 +343,7 @@ impl Config {
             workers: self.workers,
             reclaim_leases: self.leases.reclaim,
             spool: self.spool_folder().map(Spool::new),
+            delivery_lease: self.delivery_lease,
             name,
             ..Settings::default()
         })

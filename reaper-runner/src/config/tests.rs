@@ -109,6 +109,8 @@ fn what_cannot_be_meant_is_refused_by_name() {
         ("dead_ticks = 0", "dead_ticks"),
         ("interval = 0", "interval"),
         ("budget = 0", "budget"),
+        ("delivery_lease = \"99ms\"", "delivery_lease"),
+        ("delivery_lease = \"61m\"", "delivery_lease"),
         ("[backoff]\nbase = \"2h\"", "backoff"),
         ("[breaker]\npercent = 101", "breaker"),
         ("[agents.a]\ndead_ticks = 0", "agents.a.dead_ticks"),

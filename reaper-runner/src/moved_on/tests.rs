@@ -13,8 +13,14 @@ use super::*;
 
 fn taken() -> (MemoryStore, Attempt) {
     let store = MemoryStore::new(DateTime::UNIX_EPOCH);
-    let job =
-        NewJob { agent: "developer".into(), repo: "shop".into(), task: None, max_attempts: 3, source_key: None };
+    let job = NewJob {
+        agent: "developer".into(),
+        repo: "shop".into(),
+        task: None,
+        max_attempts: 3,
+        source_key: None,
+        payload: None,
+    };
     store.enqueue(&job).unwrap();
     let attempt = take(&store);
     (store, attempt)

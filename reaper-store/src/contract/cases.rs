@@ -2,7 +2,7 @@
 
 use super::{
     Case, books, effects, fence, guard, hidden, late, load, mirror, nodes, pages, quiet, race, settle, stage,
-    worker,
+    statements, worker,
 };
 
 macro_rules! cases {
@@ -203,6 +203,10 @@ cases! { $
         a_host_is_declared_dead_in_every_boot
         a_bond_is_the_attempts_own
         attempts_of_a_lost_node
+        nodes_that_are_long_gone_are_pruned
+        ;
+    statements:
+        random_statements_keep_the_mirrors_true
         ;
     quiet:
         every_write_is_told

@@ -1,12 +1,18 @@
 //! What a load must never do: hide a row on which `decide` would act.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
 use reaper_core::{
     Bond, Certainty, Clock, Finding, JobId, JobSnapshot, Liveness, Node, NodeId, NodeObservations, NodeState,
-    Observation, Policy, ProcessIdentity, Sighting, decide,
+    Observation, Policy, ProcessIdentity, Sighting, decide, policy::Limits,
 };
 
 use super::{
-    Subject,
+    SLACK, Subject,
     load::launched,
     scene::{HOUR, PID, Scene, process},
 };
@@ -16,34 +22,66 @@ use crate::{
     foreign::{ForeignJob, JobColumn, RunColumn, When},
 };
 
-/// What a pass loads hides no row on which `decide` would act: rows of all kinds, from a fixed seed.
+/// What a pass loads hides no row on which `decide` would act: rows of all kinds, under policies and at times of all
+/// kinds, from a fixed seed.
 pub fn no_row_is_hidden_on_which_decide_would_act(subject: &dyn Subject) {
     let scene = Scene::of(subject);
     let mut dice = fastrand::Rng::with_seed(20_260_504);
     let jobs: Vec<_> = (0..150).map(|_| random_job(scene, &mut dice)).collect();
+    let rows: Vec<_> = jobs.iter().map(|job| scene.job(job)).collect();
+    let (here, nodes) = (NodeId::of(&process("here", 11)), nodes());
     let mut policy = Policy::default();
     policy.limits.start_timeout = Some(HOUR);
-    let clock = Clock::at(scene.now());
-    let (here, nodes) = (NodeId::of(&process("here", 11)), nodes());
-    let wanted = Wanted {
-        exits_until: clock.latest_with(policy.shortest_grace()),
-        started_until: clock.latest_with(policy.shortest_running()),
-        late_finishes: true,
-        suspects: Vec::new(),
-        here: Some(Here { host: "here".into(), bare_pids: true }),
-        lost: nodes.lost(&here),
-    };
-    let loaded = scene.load_ids(&wanted, 7);
-    let mut acted = 0;
-    for job in jobs {
-        let row = scene.job(&job);
-        let decision = decide(&row, &worst(&row, &here, &nodes), &clock, &policy);
-        if decision.action.is_claim() || decision.action.as_str() == "ask_gate" {
-            acted += 1;
-            assert!(loaded.contains(&job), "{decision:?} about {row:?}");
+    let mut clock = Clock::at(scene.now());
+    for round in 0..25 {
+        let wanted = Wanted {
+            exits_until: clock.latest_with(policy.shortest_grace()),
+            started_until: clock.latest_with(policy.shortest_running()),
+            late_finishes: true,
+            suspects: Vec::new(),
+            here: Some(Here { host: "here".into(), bare_pids: true }),
+            lost: nodes.lost(&here),
+        };
+        let loaded: BTreeSet<_> = scene.load_ids(&wanted, dice.usize(1..40)).into_iter().collect();
+        let mut acted = 0;
+        for row in &rows {
+            let decision = decide(row, &worst(row, &here, &nodes), &clock, &policy);
+            if decision.action.is_claim() || decision.action.as_str() == "ask_gate" {
+                acted += 1;
+                assert!(
+                    loaded.contains(&row.attempt.job),
+                    "{decision:?} about {row:?} by {policy:?} at {clock:?}"
+                );
+            }
+        }
+        assert!(round > 0 || acted > 20, "the rows are of all kinds: {acted} of 150 are acted on");
+        policy = random_policy(&mut dice);
+        let shift = TimeDelta::seconds(dice.i64(-20_000..20_000));
+        clock = Clock::at(scene.now() + shift);
+        if dice.bool() {
+            // The database's clock went on by another amount than the monotonic one.
+            let before = clock.now - TimeDelta::seconds(dice.i64(0..5_000));
+            let _jump = clock.jumps.note(before, clock.now, Duration::from_secs(dice.u64(0..9_000)), SLACK);
         }
     }
-    assert!(acted > 20, "the rows are of all kinds: {acted} of 150 are acted on");
+}
+
+/// Figures that meet the ages of the rows: on them, beside them, and none at all.
+fn random_policy(dice: &mut fastrand::Rng) -> Policy {
+    let limits = |dice: &mut fastrand::Rng| {
+        let mut secs = |of: &[u64]| Duration::from_secs(dice.choice(of).copied().unwrap_or(0));
+        Limits {
+            finalize_grace: secs(&[0, 10, 300, 3_000]),
+            max_running: secs(&[1, 400, 3_600, 21_600]),
+            start_timeout: Some(secs(&[0, 200, 3_600])).filter(|timeout| !timeout.is_zero()),
+            ..Limits::default()
+        }
+    };
+    Policy {
+        limits: limits(dice),
+        agents: if dice.bool() { [("developer".to_owned(), limits(dice))].into() } else { BTreeMap::new() },
+        ..Policy::default()
+    }
 }
 
 fn random_job(scene: Scene<'_>, dice: &mut fastrand::Rng) -> JobId {

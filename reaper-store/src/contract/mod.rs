@@ -57,6 +57,7 @@ pub mod quiet;
 pub mod race;
 pub mod settle;
 pub mod stage;
+pub mod statements;
 pub mod worker;
 
 mod cases;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use chrono::TimeDelta;
 use reaper_core::{
     Bond, JobId, NodeId, NodeState, ProcessIdentity,
     node::{LostAttempts, LostNode},
@@ -141,6 +142,39 @@ pub fn a_bond_is_the_attempts_own(subject: &dyn Subject) {
     scene.set_status(&job, "done");
     scene.set_status(&job, "running");
     assert_eq!(scene.job(&job).bond, Bond::Free, "a foreign take says nothing of a bond");
+}
+
+/// Pruning removes the nodes that have not beaten since, whatever their state, and not those that a running job names.
+pub fn nodes_that_are_long_gone_are_pruned(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let of = |host: &str, boot: &str| ProcessIdentity { boot: boot.into(), ..process(host, 11) };
+    for boot in ["gone", "retired", "declared", "monitor", "executor", "executo"] {
+        assert_eq!(beat(scene, "a", boot), Beaten::Up);
+    }
+    scene.store().retire_node(&id("a", "retired")).expect("a retirement works");
+    let running =
+        [attached(scene, &of("a", "monitor"), None), attached(scene, &of("b", "1"), Some(&of("a", "executor")))];
+    let _declared = declare(scene, "a", &Boots::One("declared".into()));
+    let left = |before| {
+        let removed = scene.store().prune(before).expect("the database works");
+        let nodes = scene.store().nodes().expect("a read works");
+        (removed, nodes.into_iter().map(|row| row.node.id.boot).collect::<Vec<_>>())
+    };
+    let all = ["declared", "executo", "executor", "gone", "monitor", "retired"].map(str::to_owned).to_vec();
+    assert_eq!(left(scene.now() - TimeDelta::hours(1)), (0, all), "nothing is that old");
+    let soon = scene.now() + TimeDelta::hours(1);
+    let kept = ["executor", "monitor"].map(str::to_owned).to_vec();
+    assert_eq!(
+        left(soon),
+        (5, kept),
+        "what a running job names is kept; the declaration's event went with its node"
+    );
+    for job in running {
+        let _ = scene.win(&claim(&scene.job(&job), REQUEUE));
+    }
+    assert_eq!(left(soon), (4, Vec::new()), "two events and two nodes");
+    assert_eq!(beat(scene, "a", "gone"), Beaten::Up, "one that comes back is recorded anew");
+    assert_eq!(node(scene, &id("a", "gone")).node.beat, 1);
 }
 
 fn bound(scene: Scene<'_>, monitor: &ProcessIdentity, executor: Option<&ProcessIdentity>) -> JobId {

@@ -1,8 +1,10 @@
 //! Events, in the order in which they were written.
 
-use reaper_core::Timestamp;
+use std::collections::BTreeSet;
 
-use super::MemoryStore;
+use reaper_core::{NodeId, Status, Timestamp};
+
+use super::{MemoryStore, tables::Tables};
 use crate::{
     History, StoreError,
     history::{Event, Query},
@@ -23,10 +25,17 @@ impl History for MemoryStore {
 
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut tables = self.tables();
-        let rows = tables.events.len().saturating_add(tables.outbox.len());
+        let count =
+            |tables: &Tables| [tables.events.len(), tables.outbox.len(), tables.nodes.len()].iter().sum::<usize>();
+        let rows = count(&tables);
         tables.events.retain(|event| event.at >= before);
         tables.outbox.retain(|_, stored| stored.row.state != EffectState::Done || stored.row.created_at >= before);
-        let left = tables.events.len().saturating_add(tables.outbox.len());
-        Ok(u64::try_from(rows.saturating_sub(left)).unwrap_or(u64::MAX))
+        let running = tables.jobs.values().filter(|row| row.is(Status::Running));
+        let named = running.flat_map(|row| [&row.added.executor, &row.added.monitor]).flatten().map(NodeId::of);
+        let declared = tables.events.iter().filter(|event| event.action == "declare_dead");
+        let kept: BTreeSet<String> =
+            named.map(|id| id.to_string()).chain(declared.map(|event| event.reason.clone())).collect();
+        tables.nodes.retain(|id, row| row.beat_at >= before || kept.contains(&id.to_string()));
+        Ok(u64::try_from(rows.saturating_sub(count(&tables))).unwrap_or(u64::MAX))
     }
 }

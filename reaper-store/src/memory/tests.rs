@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use reaper_core::{JobId, Timestamp};
+use reaper_core::{JobId, NodeId, Timestamp};
 
 use super::MemoryStore;
 use crate::{
-    Attempts, Claim, Claims, Facts, Outbox, Outcome, Settlement,
+    Attempts, Claim, Claims, Facts, History, Nodes, Outbox, Outcome, Settlement,
     attempts::{Recorded, Wants},
     claims::{Actor, EventId},
     foreign::{Foreign, ForeignJob, RunColumn, When},
+    nodes::{Beaten, Boots, NodeBeat},
     outbox::{Posted, Which},
 };
 
@@ -103,4 +104,18 @@ fn a_recorded_exit_has_a_time_of_its_own() {
     // A row that names the run later does not make its exit younger.
     let job = store.insert_job(&ForeignJob { run: Some(run), ..ForeignJob::running(7, 100) }).unwrap();
     assert_eq!(exit_at(&store, &job), Some(start()));
+}
+
+#[test]
+fn a_declared_node_is_pruned_with_its_declaration() {
+    let store = store();
+    let node = NodeId { host: "there".into(), boot: "1".into() };
+    let beat = NodeBeat { id: node.clone(), ttl: Duration::from_secs(60), reaper: "there:1".into() };
+    assert_eq!(store.beat_node(&beat).unwrap(), Beaten::Up);
+    store.advance(Duration::from_secs(60));
+    assert_eq!(store.declare_dead("there", &Boots::All).unwrap(), [node]);
+    assert_eq!(store.prune(start() + TimeDelta::seconds(60)).unwrap(), 0);
+    assert_eq!(store.beat_node(&beat).unwrap(), Beaten::DeclaredDead);
+    assert_eq!(store.prune(start() + TimeDelta::seconds(61)).unwrap(), 2, "the event and the node");
+    assert_eq!(store.nodes().unwrap(), []);
 }

@@ -36,7 +36,10 @@ impl History for PostgresStore {
             let events = Statement::new(sql::PRUNE_EVENTS, [("before", before.into())]).run(connection)?;
             let effects = Statement::new(sql::PRUNE_OUTBOX, [("before", before.into())]).run(connection)?;
             let advances = Statement::new(sql::PRUNE_ADVANCES, [("before", before.into())]).run(connection)?;
-            Ok(u64::try_from(events.saturating_add(effects).saturating_add(advances)).unwrap_or(u64::MAX))
+            // After the events: what they say of a node that was declared dead keeps it.
+            let nodes = Statement::new(sql::PRUNE_NODES, [("before", before.into())]).run(connection)?;
+            let rows = [events, effects, advances, nodes].into_iter().fold(0, usize::saturating_add);
+            Ok(u64::try_from(rows).unwrap_or(u64::MAX))
         })
     }
 }

@@ -228,6 +228,17 @@ SELECT boot FROM reaper_nodes WHERE host = :host
 -- NODES
 SELECT host, boot, state, beat, beat_at, ttl_ms, reaper FROM reaper_nodes ORDER BY host COLLATE "C", boot COLLATE "C";
 
+-- PRUNE_NODES
+DELETE FROM reaper_nodes AS n WHERE n.beat_at < :before
+        AND NOT EXISTS (SELECT 1 FROM jobs
+            WHERE status = 'running' AND reaper_executor IS NOT NULL AND split_part(reaper_executor, '/', 1) = n.host
+                AND split_part(reaper_executor, '/', 2) = n.boot)
+        AND NOT EXISTS (SELECT 1 FROM jobs
+            WHERE status = 'running' AND reaper_monitor IS NOT NULL AND split_part(reaper_monitor, '/', 1) = n.host
+                AND split_part(reaper_monitor, '/', 2) = n.boot)
+        AND NOT EXISTS (SELECT 1 FROM reaper_events
+            WHERE job_id IS NULL AND action = 'declare_dead' AND reason = n.host || '/' || n.boot);
+
 -- POST
 INSERT INTO reaper_outbox (key, job_id, effect, created_at, due_at)
     SELECT c.key, c.job, c.effect, n.at, n.at

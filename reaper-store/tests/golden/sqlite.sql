@@ -200,6 +200,17 @@ SELECT boot FROM reaper_nodes WHERE host = :host
 -- NODES
 SELECT host, boot, state, beat, beat_at, ttl_ms, reaper FROM reaper_nodes ORDER BY host, boot;
 
+-- PRUNE_NODES
+DELETE FROM reaper_nodes WHERE beat_at < :before
+        AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY reaper_jobs_executor
+            WHERE status = 'running' AND reaper_executor IS NOT NULL AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = reaper_nodes.host
+                AND substr(reaper_executor, 1, length(host) + length(boot) + 2) = host || '/' || boot || '/')
+        AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY reaper_jobs_monitor
+            WHERE status = 'running' AND reaper_monitor IS NOT NULL AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = reaper_nodes.host
+                AND substr(reaper_monitor, 1, length(host) + length(boot) + 2) = host || '/' || boot || '/')
+        AND NOT EXISTS (SELECT 1 FROM reaper_events INDEXED BY reaper_events_job
+            WHERE job_id IS NULL AND action = 'declare_dead' AND reason = host || '/' || boot);
+
 -- POST
 INSERT INTO reaper_outbox (key, job_id, effect, created_at, due_at)
     SELECT :key, :job, :effect, at, at FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS at) WHERE true ON CONFLICT (key) DO NOTHING;

@@ -88,10 +88,11 @@ fn what_is_no_fact_of_the_decision_does_not_matter() {
 }
 
 #[test]
-fn of_eight_that_claim_at_once_one_wins() {
+fn f04_of_sixteen_that_claim_at_once_one_wins() {
+    const ROUNDS: i64 = 100;
     let database = Database::adopted("");
-    let stores: Vec<_> = (0..8).map(|_| database.open(Options::default())).collect();
-    for round in 1..=10 {
+    let stores: Vec<_> = (0..16).map(|_| database.open(Options::default())).collect();
+    for round in 1..=ROUNDS {
         database.program.run("INSERT INTO jobs (agent, repo, status, pid) VALUES ('a', 'r', 'running', 4321)");
         let read = database.job(round);
         let barrier = Barrier::new(stores.len());
@@ -109,9 +110,9 @@ fn of_eight_that_claim_at_once_one_wins() {
             racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Won).count(), 1, "{outcomes:?}");
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Lost).count(), 7, "{outcomes:?}");
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Lost).count(), 15, "{outcomes:?}");
     }
-    assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_events"), Some(10));
+    assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_events"), Some(ROUNDS));
 }
 
 /// An owner's trigger refuses single rows of a set: at once, at the commit, or without a word.

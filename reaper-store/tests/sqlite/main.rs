@@ -18,6 +18,8 @@ mod errors;
 #[cfg(feature = "contract")]
 mod foreign;
 mod migrate;
+mod nodes;
 mod python;
 mod rows;
 mod triggers;
+mod waiting;

@@ -44,6 +44,12 @@ impl Scratch {
         scratch
     }
 
+    /// Its name on its server.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -42,4 +42,22 @@ statements! {
 );
 
     NODES = "SELECT host, boot, state, beat, beat_at, ttl_ms, reaper FROM reaper_nodes ORDER BY host COLLATE \"C\", boot COLLATE \"C\"";
+
+    /// Those that have not beaten since an instant, that no running job's process names, and of which no event says that
+    /// they are declared dead. Beside a node's events only those about no job at all are looked through.
+    PRUNE_NODES = concat!(
+    "DELETE FROM reaper_nodes AS n WHERE n.beat_at < :before
+        AND NOT EXISTS (SELECT 1 FROM jobs
+            WHERE status = 'running' AND reaper_executor IS NOT NULL AND ",
+    host!("reaper_executor"),
+    " = n.host
+                AND split_part(reaper_executor, '/', 2) = n.boot)
+        AND NOT EXISTS (SELECT 1 FROM jobs
+            WHERE status = 'running' AND reaper_monitor IS NOT NULL AND ",
+    host!("reaper_monitor"),
+    " = n.host
+                AND split_part(reaper_monitor, '/', 2) = n.boot)
+        AND NOT EXISTS (SELECT 1 FROM reaper_events
+            WHERE job_id IS NULL AND action = 'declare_dead' AND reason = n.host || '/' || n.boot)"
+);
 }

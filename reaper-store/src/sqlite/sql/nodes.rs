@@ -43,4 +43,22 @@ statements! {
 );
 
     NODES = "SELECT host, boot, state, beat, beat_at, ttl_ms, reaper FROM reaper_nodes ORDER BY host, boot";
+
+    /// Those that have not beaten since an instant, that no running job's process names, and of which no event says that
+    /// they are declared dead. Beside a node's events only those about no job at all are looked through.
+    PRUNE_NODES = concat!(
+    "DELETE FROM reaper_nodes WHERE beat_at < :before
+        AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY reaper_jobs_executor
+            WHERE status = 'running' AND reaper_executor IS NOT NULL AND ",
+    host!("reaper_executor"),
+    " = reaper_nodes.host
+                AND substr(reaper_executor, 1, length(host) + length(boot) + 2) = host || '/' || boot || '/')
+        AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY reaper_jobs_monitor
+            WHERE status = 'running' AND reaper_monitor IS NOT NULL AND ",
+    host!("reaper_monitor"),
+    " = reaper_nodes.host
+                AND substr(reaper_monitor, 1, length(host) + length(boot) + 2) = host || '/' || boot || '/')
+        AND NOT EXISTS (SELECT 1 FROM reaper_events INDEXED BY reaper_events_job
+            WHERE job_id IS NULL AND action = 'declare_dead' AND reason = host || '/' || boot)"
+);
 }

@@ -1,0 +1,283 @@
+//! Two connections, one of which waits for a row that the other one writes: whatever commits first stands, and whoever
+//! comes second sees it.
+
+use std::{sync::Barrier, thread, time::Duration};
+
+use reaper_core::{Alert, Effect, JobSnapshot, Status};
+use reaper_store::{
+    Attempts as _, Claim, Claims as _, History as _, Outbox as _, Outcome, Settlement,
+    attempts::{Launcher, NewJob, Recorded, Wants, Written},
+    claims::Actor,
+    history::Query,
+};
+
+use crate::{
+    claims::claim,
+    database::{Database, Program},
+};
+
+const REQUEUE: Settlement = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: Some(5) };
+
+const RETRY: Settlement = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: None };
+
+/// A job with a run that our worker has taken.
+fn taken(database: &Database) -> JobSnapshot {
+    let job = NewJob {
+        agent: "a".into(),
+        repo: "r".into(),
+        task: None,
+        max_attempts: 3,
+        source_key: None,
+        payload: None,
+    };
+    let _enqueued = database.store.enqueue(&job).unwrap();
+    let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
+    database.store.take(&Wants::Any, &monitor).unwrap().unwrap().job
+}
+
+/// Waits until so many connections to this database wait for a lock.
+fn wait_for_waiters(database: &Database, count: i64) {
+    let waiting = "SELECT count(*) AS x FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..1_200 {
+        if database.program.number(waiting) == Some(count) {
+            return;
+        }
+        database.program.run("SELECT pg_sleep(0.025)");
+    }
+    panic!("{count} connections do not come to wait");
+}
+
+fn by(actor: Actor, claim: Claim) -> Claim {
+    Claim { by: actor, ..claim }
+}
+
+/// The owner's own trigger makes every settlement wait, with the row written and nothing committed, until `hold` is let
+/// go.
+fn hold_settlements(database: &Database) -> Program {
+    database.program.run(
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$;
+         CREATE TRIGGER hold AFTER UPDATE ON jobs FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION hold()",
+    );
+    let holder = Program::on(database.url());
+    holder.run("SELECT pg_advisory_lock(4711)");
+    holder
+}
+
+fn let_go(holder: &Program) {
+    holder.run("SELECT pg_advisory_unlock(4711)");
+}
+
+/// What lands while a claim waits for the row loses the claim, whoever makes it. A reaper does not even wait.
+#[test]
+fn f07_f31_what_lands_while_a_claim_waits_loses_it() {
+    for what in [
+        "UPDATE jobs SET reaper_beat = coalesce(reaper_beat, 0) + 1, reaper_beat_at = 0",
+        "UPDATE agent_runs SET exit_code = 0, finished_at = now()",
+        "UPDATE agent_runs SET exit_code = 0",
+        "UPDATE agent_runs SET exit_code = 1, finished_at = now()",
+        "UPDATE jobs SET reaper_attach = 'done', reaper_executor = 'here/b/1/9/3/4', pid = 9",
+        "UPDATE jobs SET status = 'queued'; UPDATE jobs SET status = 'running'",
+        "DELETE FROM jobs; INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'running')",
+    ] {
+        for settlement in [RETRY, Settlement::Fail, Settlement::Terminate] {
+            let database = Database::created();
+            let read = taken(&database);
+            let other = Program::on(database.url());
+            other.run(&format!("BEGIN; {what}"));
+            let of_reaper = database.store.settle(&[claim(&read, settlement)]).unwrap();
+            assert_eq!(of_reaper, [Outcome::Lost], "{what}");
+            let outcome = thread::scope(|scope| {
+                let waiter = database.open(reaper_store::postgres::Options::default());
+                let claim = by(Actor::Person, claim(&read, settlement));
+                let waits = scope.spawn(move || waiter.settle(&[claim]).unwrap().remove(0));
+                wait_for_waiters(&database, 1);
+                other.run("COMMIT");
+                waits.join().unwrap()
+            });
+            assert_eq!(outcome, Outcome::Lost, "{what} before {settlement:?}");
+            assert_eq!(database.store.settle(&[claim(&read, settlement)]).unwrap(), [Outcome::Lost], "{what}");
+            assert_eq!(database.job(1).status, Status::Running, "{what}");
+            assert_eq!(database.store.events(&Query { limit: 10, ..Query::default() }).unwrap(), [], "{what}");
+        }
+    }
+}
+
+/// A write that is taken back is none: the claim that has waited for it is won.
+#[test]
+fn f31_an_exit_that_is_rolled_back_loses_nothing() {
+    let database = Database::created();
+    let read = taken(&database);
+    let other = Program::on(database.url());
+    other.run("BEGIN; UPDATE agent_runs SET exit_code = 0");
+    let outcome = thread::scope(|scope| {
+        let waits = scope.spawn(|| database.store.settle(&[by(Actor::Person, claim(&read, RETRY))]).unwrap());
+        wait_for_waiters(&database, 1);
+        other.run("ROLLBACK");
+        waits.join().unwrap()
+    });
+    assert_eq!(outcome, [Outcome::Won]);
+}
+
+/// A claim that came first stands: the beat behind it is told to stop, and the exit behind it is adopted where the job
+/// waits again, as a late finish, and stands in its run alone otherwise.
+#[test]
+fn f07_f31_what_waits_behind_a_claim_comes_late() {
+    for (settlement, status, code, is_adopted) in [
+        (REQUEUE, Status::Queued, 0, true),
+        (REQUEUE, Status::Queued, 3, true),
+        (Settlement::Fail, Status::Failed, 0, false),
+        (Settlement::Done, Status::Done, 1, false),
+    ] {
+        let database = Database::created();
+        let read = taken(&database);
+        let run = read.run.clone().unwrap();
+        let holder = hold_settlements(&database);
+        let other = || database.open(reaper_store::postgres::Options::default());
+        thread::scope(|scope| {
+            let claim = claim(&read, settlement);
+            let claims = scope.spawn(|| database.store.settle(&[claim]).unwrap().remove(0));
+            wait_for_waiters(&database, 1);
+            let beats = scope.spawn(|| other().beat(&read.attempt).unwrap());
+            let exits = scope.spawn(|| other().record_exit(&run, code).unwrap());
+            wait_for_waiters(&database, 3);
+            let_go(&holder);
+            assert_eq!(claims.join().unwrap(), Outcome::Won);
+            assert_eq!(beats.join().unwrap(), Written::NotMine);
+            assert_eq!(exits.join().unwrap(), Recorded::New);
+        });
+        let row = database.job(1);
+        assert_eq!(row.status, status);
+        assert_eq!(row.exit.map(|exit| exit.code), is_adopted.then_some(code), "{settlement:?}");
+        assert_eq!(row.is_late_finish(), is_adopted && code == 0);
+        if row.is_late_finish() {
+            assert_eq!(database.store.settle(&[claim(&row, Settlement::Done)]).unwrap(), [Outcome::Won]);
+        }
+    }
+}
+
+/// A slow monitor that lives, and a reaper that takes it for dead: the first commit wins, the other has no effect, and
+/// somebody is told once at most.
+#[test]
+fn f05_a_monitor_and_a_reaper_settle_once_whoever_comes_first() {
+    let alert =
+        || Some(Effect::Alert(Alert { kind: "job_failed".into(), job: Some(1.into()), text: "given up".into() }));
+    for monitor_first in [true, false] {
+        let database = Database::created();
+        let read = taken(&database);
+        let holder = hold_settlements(&database);
+        let of_reaper = Claim { effect: alert(), ..claim(&read, Settlement::Fail) };
+        let of_monitor = by(Actor::Monitor, claim(&read, Settlement::Done));
+        let second_store = database.open(reaper_store::postgres::Options::default());
+        let (first, second) = if monitor_first { (&of_monitor, &of_reaper) } else { (&of_reaper, &of_monitor) };
+        let settle = |store: &reaper_store::postgres::PostgresStore, claim: &Claim| {
+            store.settle(std::slice::from_ref(claim)).unwrap().remove(0)
+        };
+        let outcomes = thread::scope(|scope| {
+            let one = scope.spawn(|| settle(&database.store, first));
+            wait_for_waiters(&database, 1);
+            let other = scope.spawn(|| settle(&second_store, second));
+            if !monitor_first {
+                wait_for_waiters(&database, 2);
+            }
+            // A reaper does not wait: it has lost before the monitor has committed.
+            let other = if monitor_first { Ok(other.join().unwrap()) } else { Err(other) };
+            let_go(&holder);
+            (one.join().unwrap(), other.unwrap_or_else(|waits| waits.join().unwrap()))
+        });
+        assert_eq!(outcomes, (Outcome::Won, Outcome::Lost), "monitor first: {monitor_first}");
+        let status = if monitor_first { Status::Done } else { Status::Failed };
+        assert_eq!(database.job(1).status, status);
+        assert_eq!(database.store.events(&Query { limit: 10, ..Query::default() }).unwrap().len(), 1);
+        assert_eq!(database.store.undelivered(10).unwrap().len(), usize::from(!monitor_first));
+    }
+}
+
+/// A program that names its run on the job while the run's exit is being recorded: the exit is on the row in the end,
+/// whichever of the two commits first.
+#[test]
+fn an_attach_that_races_with_an_exit_loses_none() {
+    let begin = "INSERT INTO agent_runs (id) VALUES (6), (7);
+        INSERT INTO jobs (id, agent, repo, status, run_id) VALUES (1, 'a', 'r', 'running', NULL), (2, 'a', 'r', 'queued', 6)";
+    for (attach, job) in [
+        ("UPDATE jobs SET run_id = 7 WHERE id = 1", 1),
+        ("UPDATE jobs SET status = 'running', run_id = 7 WHERE id = 2", 2),
+        ("INSERT INTO jobs (id, agent, repo, status, run_id) VALUES (3, 'a', 'r', 'running', 7)", 3),
+    ] {
+        for record in [
+            "UPDATE agent_runs SET exit_code = 5, finished_at = now() WHERE id = 7",
+            "UPDATE agent_runs SET exit_code = 5 WHERE id = 7; UPDATE agent_runs SET finished_at = now() WHERE id = 7",
+        ] {
+            for (first, second) in [(attach, record), (record, attach)] {
+                let database = Database::adopted(begin);
+                let (one, other) = (Program::on(database.url()), Program::on(database.url()));
+                one.run(&format!("BEGIN; {first}"));
+                thread::scope(|scope| {
+                    let waits = scope.spawn(|| other.run(second));
+                    wait_for_waiters(&database, 1);
+                    one.run("COMMIT");
+                    waits.join().unwrap();
+                });
+                assert_eq!(database.job(job).exit.map(|exit| exit.code), Some(5), "{first}, then {second}");
+            }
+        }
+    }
+}
+
+/// The documented limit: a run that another transaction inserts whole at this very moment is not seen by whoever names
+/// it, nor the other way round. What refers to it by a foreign key is refused; a run without its exit is safe.
+#[test]
+fn a_run_that_is_inserted_whole_while_it_is_named_is_refused_by_a_foreign_key() {
+    let name = "UPDATE jobs SET run_id = 7 WHERE id = 1";
+    for (has_key, insert, shown) in [
+        (false, "INSERT INTO agent_runs (id, exit_code) VALUES (7, 5)", None),
+        (true, "INSERT INTO agent_runs (id, exit_code) VALUES (7, 5)", Some(5)),
+        (false, "INSERT INTO agent_runs (id) VALUES (7)", None),
+    ] {
+        let database =
+            Database::adopted("INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'running')");
+        if has_key {
+            database.program.run("ALTER TABLE jobs ADD FOREIGN KEY (run_id) REFERENCES agent_runs (id)");
+        }
+        let other = Program::on(database.url());
+        other.run(&format!("BEGIN; {insert}"));
+        assert_eq!(database.program.try_run(name).is_err(), has_key, "{insert}");
+        other.run("COMMIT");
+        if has_key {
+            database.program.run(name);
+        }
+        assert_eq!(database.job(1).exit.map(|exit| exit.code), shown, "{insert}");
+        // Whatever was missed is made up for by the next write of the exit.
+        database.program.run("UPDATE agent_runs SET exit_code = 5, finished_at = now()");
+        assert_eq!(database.job(1).exit.map(|exit| exit.code), Some(5), "{insert}");
+    }
+}
+
+/// Attaches and exits without any order.
+#[test]
+fn attaches_and_exits_at_once_lose_none() {
+    const JOBS: i64 = 300;
+    let database = Database::adopted("");
+    database.program.run(&format!(
+        "INSERT INTO agent_runs (id) SELECT i FROM generate_series(1, {JOBS}) AS n (i);
+         INSERT INTO jobs (id, agent, repo, status) SELECT i, 'a', 'r', 'running' FROM generate_series(1, {JOBS}) AS n (i)"
+    ));
+    let (one, other) = (Program::on(database.url()), Program::on(database.url()));
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for id in 1..=JOBS {
+                barrier.wait();
+                one.run(&format!("UPDATE jobs SET run_id = {id} WHERE id = {id}"));
+            }
+        });
+        scope.spawn(|| {
+            for id in 1..=JOBS {
+                barrier.wait();
+                other.run(&format!("UPDATE agent_runs SET exit_code = 5 WHERE id = {id}"));
+            }
+        });
+    });
+    assert_eq!(database.program.number("SELECT count(*) AS x FROM jobs WHERE reaper_exit_code = 5"), Some(JOBS));
+}

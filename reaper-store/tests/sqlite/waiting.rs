@@ -1,0 +1,116 @@
+//! Writers that wait for the file's lock, and one after the other get it: whoever comes second sees what the first has
+//! written.
+
+use std::{sync::Barrier, thread};
+
+use reaper_core::{Alert, Effect, Status};
+use reaper_store::{
+    Attempts as _, Claim, Claims as _, Facts as _, History as _, Outbox as _, Outcome, Settlement, StoreError,
+    attempts::Recorded, claims::Actor, history::Query, sqlite::Options,
+};
+
+use crate::{
+    claims::claim,
+    database::{Database, Program},
+};
+
+const RUNNING: &str = "INSERT INTO agent_runs (id) VALUES (7);
+    INSERT INTO jobs (id, agent, repo, status, run_id, pid) VALUES (1, 'a', 'r', 'running', 7, 4321)";
+
+/// A slow monitor that lives, a reaper that takes it for dead, and an exit, all of which wait for a stuck client.
+#[test]
+fn f05_f31_of_all_that_wait_for_the_lock_the_first_settles() {
+    for _ in 0..10 {
+        let database = Database::adopted(RUNNING);
+        let read = database.job(1);
+        let alert = Alert { kind: "job_failed".into(), job: Some(1.into()), text: "given up".into() };
+        let of_reaper = Claim { effect: Some(Effect::Alert(alert)), ..claim(&read, Settlement::Fail) };
+        let of_monitor = Claim { by: Actor::Monitor, ..claim(&read, Settlement::Done) };
+        let stores = [0; 3].map(|_| database.open(Options::default()));
+        let barrier = Barrier::new(4);
+        database.program.run("BEGIN IMMEDIATE");
+        let (reaper, monitor) = thread::scope(|scope| {
+            let settles = |n: usize, claim: Claim| {
+                let (store, barrier) = (&stores[n], &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    store.settle(&[claim]).unwrap().remove(0)
+                })
+            };
+            let (reaper, monitor) = (settles(0, of_reaper.clone()), settles(1, of_monitor));
+            let exit = scope.spawn(|| {
+                barrier.wait();
+                stores[2].record_exit(&7.into(), 0).unwrap()
+            });
+            barrier.wait();
+            database.program.run("COMMIT");
+            assert_eq!(exit.join().unwrap(), Recorded::New);
+            (reaper.join().unwrap(), monitor.join().unwrap())
+        });
+        let row = database.job(1);
+        let events = database.store.events(&Query { limit: 10, ..Query::default() }).unwrap().len();
+        let told = database.store.undelivered(10).unwrap().len();
+        match (reaper, monitor) {
+            (Outcome::Won, Outcome::Lost) => assert_eq!((row.status, events, told), (Status::Failed, 1, 1)),
+            (Outcome::Lost, Outcome::Won) => assert_eq!((row.status, events, told), (Status::Done, 1, 0)),
+            // The exit came before both: neither rests on it.
+            (Outcome::Lost, Outcome::Lost) => {
+                assert_eq!((row.status, events, told), (Status::Running, 0, 0));
+                assert_eq!(row.exit.map(|exit| exit.code), Some(0));
+            }
+            both => panic!("both have settled it: {both:?}"),
+        }
+    }
+}
+
+/// A client that holds the lock for longer than one waits: the call fails in its time, and the next one works.
+#[test]
+fn f18_a_stuck_client_is_waited_for_and_no_longer() {
+    let database = Database::adopted(RUNNING);
+    let read = database.job(1);
+    let store =
+        database.open(Options { busy_timeout: std::time::Duration::from_millis(100), ..Options::default() });
+    let stuck = Program::on(&database.path());
+    for lock in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"] {
+        stuck.run(lock);
+        for problem in [
+            store.settle(&[claim(&read, Settlement::Fail)]).err(),
+            store.record_exit(&7.into(), 0).err(),
+            store.requeue_all_running().err(),
+        ] {
+            assert!(matches!(problem, Some(StoreError::Busy { waited_ms: 100 })), "{lock}: {problem:?}");
+        }
+        stuck.run("ROLLBACK");
+        assert_eq!(store.job(&1.into()).unwrap().unwrap().unwrap(), read, "{lock}");
+    }
+    assert_eq!(store.settle(&[claim(&read, Settlement::Fail)]).unwrap(), [Outcome::Won]);
+}
+
+/// A program that names its run on the job while the run's exit is being recorded: the exit is on the row in the end.
+#[test]
+fn attaches_and_exits_at_once_lose_none() {
+    const JOBS: i64 = 100;
+    let database = Database::adopted("PRAGMA journal_mode = WAL");
+    database.program.run(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {JOBS})
+         INSERT INTO agent_runs (id) SELECT i FROM n;
+         INSERT INTO jobs (id, agent, repo, status) SELECT id, 'a', 'r', 'running' FROM agent_runs"
+    ));
+    let (one, other) = (Program::on(&database.path()), Program::on(&database.path()));
+    let barrier = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for id in 1..=JOBS {
+                barrier.wait();
+                one.run(&format!("UPDATE jobs SET run_id = {id} WHERE id = {id}"));
+            }
+        });
+        scope.spawn(|| {
+            for id in 1..=JOBS {
+                barrier.wait();
+                other.run(&format!("UPDATE agent_runs SET exit_code = 5 WHERE id = {id}"));
+            }
+        });
+    });
+    assert_eq!(database.program.number("SELECT count(*) AS x FROM jobs WHERE reaper_exit_code = 5"), Some(JOBS));
+}
