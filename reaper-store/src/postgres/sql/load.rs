@@ -17,7 +17,7 @@ macro_rules! part {
             " AS part, ",
             $key,
             "::bigint AS k, ",
-            job_columns!(),
+            raw_columns!(),
             " FROM jobs j\n        WHERE "
         )
     };
@@ -31,7 +31,7 @@ macro_rules! lost_part {
             "(SELECT ",
             $number,
             " AS part, NULL::bigint AS k, ",
-            job_columns!(),
+            raw_columns!(),
             "
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
             SELECT j.* FROM jobs j WHERE j.status = 'running' AND ",
@@ -65,21 +65,22 @@ macro_rules! lost_part {
     };
 }
 
-statements! {
-    NOW = concat!("SELECT ", now!());
-
-    /// A load. The parts are disjoint, each is driven by an index of its own and holds at most so many rows; one that is
-    /// not wanted, or was read to its end, has a limit of 0. The parts hold the rows whole, and the tasks come by
-    /// `LATERAL`: a join of the parts with a table would let the planner read that table. The order of a part without a
-    /// key begins with the column that is NULL in it, because the index has it so. The status of a
-    /// suspect is looked at where no index of the owner's on it can tempt the planner. The first row's clock stands in every
-    /// row, and in the only one where no part has any.
-    LOAD = concat!(
-    "SELECT c.version, c.triggers, c.now, p.*, ",
+/// A load, and what it says of the schema. The parts are disjoint, each is driven by an index of its own and holds at most
+/// so many rows; one that is not wanted, or was read to its end, has a limit of 0. The parts hold the rows whole, and the
+/// tasks come by `LATERAL`: a join of the parts with a table would let the planner read that table. Texts are cut once, for
+/// the rows of all parts. The order of a part without a key begins with the column that is NULL in it, because the index has
+/// it so. The status of a suspect is looked at where no index of the owner's on it can tempt the planner. The clock stands in
+/// every row, and in the only one where no part has any.
+macro_rules! load {
+    ($checked:expr) => {
+        concat!(
+            "SELECT c.version, c.triggers, c.now, j.part, j.k, ",
+    job_columns!(),
+    ", ",
     task_columns!(),
     "
     FROM (SELECT ",
-    checked!(),
+    $checked,
     ", ",
     now!(),
     ") AS c (version, triggers, now) LEFT JOIN (
@@ -165,9 +166,19 @@ statements! {
                 WHERE starts_with(j.reaper_executor, e.prefix) AND (e.whole = 1 OR j.reaper_node_bound = 1))"
     ),
     "
-    ) p ON true",
-    task_of!("p")
-);
+    ) j ON true",
+    task_of!("j")
+        )
+    };
+}
+
+statements! {
+    NOW = concat!("SELECT ", now!());
+
+    LOAD = load!(checked!());
+
+    /// The same within a call that has looked at the schema already.
+    LOAD_ON = load!("NULL::text, NULL::bigint");
 
     JOB = concat!("SELECT ", job_columns!(), ", ", task_columns!(), " FROM jobs j", task_of!("j"), " WHERE j.id = :job");
 
