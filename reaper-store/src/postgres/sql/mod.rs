@@ -66,16 +66,6 @@ macro_rules! job_columns {
     };
 }
 
-/// The same columns as they are, for a table `j` of which [`job_columns`] are read in turn.
-macro_rules! raw_columns {
-    () => {
-        "j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, \
-         j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, \
-         j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, \
-         j.reaper_terminating_at"
-    };
-}
-
 /// The columns of the job's task, and the task. `OFFSET 0` keeps the planner from reading all tasks at once.
 macro_rules! task_columns {
     () => {
