@@ -36,7 +36,7 @@ impl Rowed {
                  INSERT INTO jobs (id, agent, repo, status, attempts, run_id, started_at, reaper_fence,
                         reaper_started_at, reaper_attach, reaper_executor, reaper_monitor)
                     SELECT i, 'developer', 'shop', CASE WHEN i % 2 = 0 THEN 'running' ELSE 'done' END, 1, i, at,
-                        i * 7919, floor(extract(epoch FROM at) * 1000)::bigint, 'done',
+                        i::bigint * 7919, floor(extract(epoch FROM at) * 1000)::bigint, 'done',
                         CASE WHEN {is_orphan} THEN '{HERE}/b/1/{DEAD}/7/8' ELSE 'there/b/1/' || (1000 + i) || '/7/8' END,
                         CASE WHEN {is_orphan} THEN '{HERE}/b/1/{DEAD}/7/8' ELSE 'there/b/1/77/7/8' END
                     FROM generate_series(1, {}) i, (SELECT now() - interval '10 minutes' AS at) AS n
