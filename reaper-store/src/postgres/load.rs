@@ -44,10 +44,11 @@ impl Finder {
 impl Finders {
     /// The one that looks at no more than what is wanted.
     const fn of(&self, wanted: &Wanted) -> &Finder {
-        match (&wanted.here, wanted.suspects.is_empty() && wanted.lost.is_empty()) {
-            (None, true) => &self.due,
-            (Some(_), true) => &self.healthy,
-            (_, false) => &self.all,
+        match &wanted.here {
+            _ if !wanted.suspects.is_empty() || !wanted.lost.is_empty() => &self.all,
+            None => &self.due,
+            Some(here) if here.bare_pids => &self.all,
+            Some(_) => &self.healthy,
         }
     }
 }

@@ -5,7 +5,7 @@ SELECT floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint;
 SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
     (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
@@ -68,7 +68,7 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
 SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
     (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
@@ -96,18 +96,13 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
             AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
             AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_monitors)
-    UNION ALL (SELECT 8 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
-            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
-            AND coalesce(j.reaper_inherited, 0) & 1 = 0 AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host
-        ORDER BY j.id LIMIT :limit_bare)
     ) j ON true;
 
 -- LOAD_DUE
 SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
     (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
@@ -217,11 +212,6 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
             AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
             AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_monitors)
-    UNION ALL (SELECT 8 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
-            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
-            AND coalesce(j.reaper_inherited, 0) & 1 = 0 AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host
-        ORDER BY j.id LIMIT :limit_bare)
     ) j ON true;
 
 -- LOAD_DUE_ON
@@ -457,7 +447,7 @@ SELECT value FROM reaper_settings WHERE key = :key;
 -- OUTSET
 SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')),
     floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
     CASE WHEN EXISTS (SELECT FROM reaper_outbox WHERE state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint)) THEN 1 ELSE 0 END) AS c (version, triggers, now, mode, breaker, due) LEFT JOIN reaper_nodes n ON :nodes = 1;
@@ -537,13 +527,13 @@ SELECT count(*) FROM agent_runs WHERE id = :run;
 -- CHECK
 SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A'));
 
 -- PREPARE
 SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')),
     CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN set_config('synchronous_commit', 'on', true) END,
     set_config('plan_cache_mode', 'force_generic_plan', true), set_config('lock_timeout', :lock_timeout, true), set_config('statement_timeout', :statement_timeout, true),

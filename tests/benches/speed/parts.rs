@@ -67,5 +67,6 @@ pub fn parts(store: &Arc<dyn Store>) -> Parts {
 
 /// Its settings: as a program has them, with so many claims a pass.
 pub fn settings(budget: usize) -> Settings {
-    Settings { budget, name: "bench".into(), ..fakes::settings() }
+    // Bare pids are not believed, as is PostgreSQL's default.
+    Settings { budget, name: "bench".into(), bare_pids: false, ..fakes::settings() }
 }

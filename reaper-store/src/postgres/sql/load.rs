@@ -124,9 +124,15 @@ macro_rules! here_parts {
             AND ",
             host!("j.reaper_executor"),
             " IS DISTINCT FROM :host
-        ORDER BY j.id LIMIT :limit_monitors)",
-            "
-    UNION ALL ",
+        ORDER BY j.id LIMIT :limit_monitors)"
+        )
+    };
+}
+
+/// What is known by a bare pid alone.
+macro_rules! bare_part {
+    () => {
+        concat!(
             part!(8, "NULL"),
             "j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
             AND ",
@@ -193,6 +199,9 @@ macro_rules! all_parts {
             here_parts!(),
             "
     UNION ALL ",
+            bare_part!(),
+            "
+    UNION ALL ",
             lost_parts!()
         )
     };
@@ -223,7 +232,7 @@ statements! {
     /// is one for each kind of pass, and the rows themselves are read afterwards, if there are any.
     LOAD = places!(checked!(), all_parts!());
 
-    /// The same where there is neither a suspect nor a lost node.
+    /// The same where there is neither a suspect nor a lost node, and bare pids are not believed.
     LOAD_HEALTHY = places!(checked!(), healthy_parts!());
 
     /// The same where only time brings anything up.
