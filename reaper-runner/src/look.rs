@@ -206,6 +206,7 @@ pub(crate) fn look(
     let (mut failures, mut questions) = (Vec::new(), BTreeSet::new());
     let mut page = first;
     loop {
+        planner.begin_page(fastrand::u64(..));
         for row in page.rows {
             let job = match row {
                 Ok(job) => job,

@@ -46,6 +46,8 @@ pub fn rescue(rows: &Rowed, orphans: usize, rounds: usize, goal: Option<f64>) ->
     let settle = || {
         rows.undo();
         let store = rows.store();
+        // All that a migration makes is looked for once on a connection.
+        store.mode().unwrap();
         let (time, outcomes) = once(|| store.settle(&claims).unwrap());
         assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Won));
         time
@@ -53,6 +55,7 @@ pub fn rescue(rows: &Rowed, orphans: usize, rounds: usize, goal: Option<f64>) ->
     let pass = || {
         rows.undo();
         let store = rows.store();
+        store.mode().unwrap();
         let reaper = Reaper::new(parts::parts(&store), parts::settings(orphans));
         let (time, report) = once(|| reaper.run_once());
         assert_eq!(report.won().count(), orphans, "{:?}", report.error);
