@@ -128,22 +128,83 @@ pub struct Plan {
 
 /// Collects a plan.
 ///
-/// **Invariant:** it holds at most one budget of each kind of entry, and of doubtful claims one for each kind of
-/// evidence, however many rows are added.
+/// **Invariant:** it holds at most two budgets of claims and one of each other kind of entry, and of doubtful claims two
+/// for each kind of evidence, however many rows are added.
 #[derive(Debug)]
 pub struct Planner {
     pass: PassKind,
     budget: usize,
     plan: Plan,
+    claims: Chosen,
     /// Claims on evidence that can be mistaken, until it is known whether it is believed.
-    doubtful: BTreeMap<EvidenceKind, (Vec<Planned>, u64)>,
+    doubtful: BTreeMap<EvidenceKind, Chosen>,
+    /// How many pages have begun.
+    pages: u64,
+}
+
+/// At most a budget of claims, from a place on that is moved while they come, and then from the beginning.
+#[derive(Debug, Default)]
+struct Chosen {
+    /// From the place on.
+    here: Vec<Planned>,
+    /// From the beginning, before the place was where it is.
+    before: Vec<Planned>,
+    /// How many more there were.
+    beyond: u64,
+}
+
+impl Chosen {
+    fn add(&mut self, budget: usize, planned: Planned) {
+        if self.here.len() < budget {
+            self.here.push(planned);
+        } else {
+            self.beyond = self.beyond.saturating_add(1);
+        }
+    }
+
+    /// What comes next is where the place is.
+    fn turn(&mut self, budget: usize) {
+        for planned in core::mem::take(&mut self.here) {
+            if self.before.len() < budget {
+                self.before.push(planned);
+            } else {
+                self.beyond = self.beyond.saturating_add(1);
+            }
+        }
+    }
+
+    /// At most a budget of them, in the order in which they are taken, and how many are left over.
+    fn finish(mut self, budget: usize) -> (Vec<Planned>, u64) {
+        self.here.append(&mut self.before);
+        let over = self.here.len().saturating_sub(budget);
+        self.here.truncate(budget);
+        (self.here, self.beyond.saturating_add(u64::try_from(over).unwrap_or(u64::MAX)))
+    }
 }
 
 impl Planner {
     /// A plan for a pass, of at most `budget` claims, as many gates, and as many rows for people.
     #[must_use]
     pub fn new(pass: PassKind, budget: usize) -> Self {
-        Self { pass, budget, plan: Plan::default(), doubtful: BTreeMap::new() }
+        Self {
+            pass,
+            budget,
+            plan: Plan::default(),
+            claims: Chosen::default(),
+            doubtful: BTreeMap::new(),
+            pages: 0,
+        }
+    }
+
+    /// Begins a page of rows. Where there are more claims than the budget, those are taken that come from one of the pages
+    /// on, and then from the first; each page is that one with the same chance. So many reapers that look at the same
+    /// rows in the same order seldom claim the same ones. `seed` is random.
+    pub fn begin_page(&mut self, seed: u64) {
+        self.pages = self.pages.saturating_add(1);
+        if seed.checked_rem(self.pages) == Some(0) {
+            self.claims.turn(self.budget);
+            self.doubtful.values_mut().for_each(|claims| claims.turn(self.budget));
+        }
     }
 
     /// Adds a row that does not parse.
@@ -174,12 +235,9 @@ impl Planner {
                 Self::within(self.budget, &mut self.plan.ask, &mut self.plan.counts.deferred, planned);
             }
             (_, Some(kind)) => {
-                let (claims, beyond) = self.doubtful.entry(kind).or_default();
-                Self::within(self.budget, claims, beyond, planned);
+                self.doubtful.entry(kind).or_default().add(self.budget, planned);
             }
-            (_, None) => {
-                Self::within(self.budget, &mut self.plan.claim, &mut self.plan.counts.deferred, planned);
-            }
+            (_, None) => self.claims.add(self.budget, planned),
         }
     }
 
@@ -201,7 +259,11 @@ impl Planner {
     #[must_use]
     pub fn finish(mut self, breaker: &mut Breaker, clock: &Clock, policy: &BreakerPolicy) -> Plan {
         breaker.judge(self.pass, &self.plan.tallies, clock, policy);
-        for (kind, (claims, beyond)) in core::mem::take(&mut self.doubtful) {
+        let (claim, beyond) = core::mem::take(&mut self.claims).finish(self.budget);
+        self.plan.claim = claim;
+        self.plan.counts.deferred = self.plan.counts.deferred.saturating_add(beyond);
+        for (kind, claims) in core::mem::take(&mut self.doubtful) {
+            let (claims, beyond) = claims.finish(self.budget);
             let counts = &mut self.plan.counts;
             if breaker.holds(kind, clock, policy) {
                 let held = u64::try_from(claims.len()).unwrap_or(u64::MAX);

@@ -7,12 +7,17 @@ use std::{
 };
 
 use reaper_core::{Action, Alert, Breaker, Effect, Mode, NodeId, PassKind, Plan, plan::Planned};
-use reaper_store::{Claim, Outcome, StoreError, claims::Actor, control::PassNote, outbox::Which};
+use reaper_store::{
+    Claim, Outcome, StoreError,
+    claims::Actor,
+    control::{Outset, PassNote},
+    outbox::Which,
+};
 
 use crate::{
     Counters, Courier, Deliveries, Parts, PassReport, Settings,
     claim::{claim_of, effect_key},
-    look::{Look, Memory, look, outset, panic_text},
+    look::{Look, Memory, Opened, look, open, panic_text},
     pool::Pool,
     report::{CannotTell, Failure, Settled},
     rest::Rest,
@@ -98,37 +103,43 @@ impl Engine {
     pub(crate) fn plan(&self, ticks: u32) -> Result<(Plan, Breaker, Vec<Failure>), StoreError> {
         let mut memory = Memory::default();
         let mut look_once = || {
-            let outset = outset(self.parts.store.as_ref())?;
-            look(&self.parts, &self.settings, &mut memory, &Verdicts::default(), PassKind::Tick, outset)
+            let (parts, settings, kind) = (&self.parts, &self.settings, PassKind::Tick);
+            let Opened { outset, begun, .. } = open(parts, settings, &mut memory, kind, |_| true)?;
+            let Some(begun) = begun else {
+                return Ok((Plan::default(), outset.breaker, Vec::new()));
+            };
+            let looked = look(parts, settings, &mut memory, &Verdicts::default(), kind, outset.breaker, begun)?;
+            Ok((looked.plan, looked.breaker, looked.failures))
         };
         for _ in 1..ticks {
             look_once()?;
         }
-        let Look { plan, breaker, failures, .. } = look_once()?;
-        Ok((plan, breaker, failures))
+        look_once()
     }
 
     fn try_pass(&self, kind: PassKind, report: &mut PassReport) -> Result<After, StoreError> {
         let mut memory = locked(&self.memory);
-        let version = self.parts.store.version()?;
-        if self.spool_is_empty() && self.rests(version, kind, &mut memory, report)? {
+        if self.spool_is_empty() && self.rests(kind, &mut memory, report)? {
             return Ok(After::default());
         }
         memory.rest = None;
+        // Before anything is loaded: what they tell is a fact of this pass.
+        self.import_exits()?;
         let began = self.parts.time.monotonic();
-        let outset = outset(self.parts.store.as_ref())?;
-        report.mode = self.settings.mode.min(outset.mode);
-        if report.mode == Mode::Off {
+        let stricter = |mode: Mode| self.settings.mode.min(mode);
+        let is_on = |outset: &Outset| stricter(outset.mode) != Mode::Off;
+        let Opened { version, outset, begun } = open(&self.parts, &self.settings, &mut memory, kind, is_on)?;
+        report.mode = stricter(outset.mode);
+        let Some(begun) = begun else {
             return Ok(After::default());
-        }
+        };
         if kind == PassKind::Tick {
             memory.ticks = memory.ticks.saturating_add(1);
             locked(&self.verdicts).begin_tick();
         }
         let effects_due = outset.effects_due;
-        self.import_exits(report.mode)?;
-        let seen = look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, outset)?;
-        let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles } = seen;
+        let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles } =
+            look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, outset.breaker, begun)?;
         if kind == PassKind::Tick {
             locked(&self.verdicts).end_tick(&questions);
         }
@@ -167,7 +178,7 @@ impl Engine {
         drop(memory);
         if !plan.claim.is_empty() {
             // An executor that was seen dead has spooled its exit before: a claim that knows nothing of it is lost now.
-            self.import_exits(report.mode)?;
+            self.import_exits()?;
         }
         self.settle(plan.claim, report, &mut after)?;
         Ok(after)
@@ -191,20 +202,14 @@ impl Engine {
     }
 
     /// Whether there is nothing to do in this pass, because nothing has happened since one that found nothing.
-    fn rests(
-        &self,
-        version: Option<u64>,
-        kind: PassKind,
-        memory: &mut Memory,
-        report: &mut PassReport,
-    ) -> Result<bool, StoreError> {
+    fn rests(&self, kind: PassKind, memory: &mut Memory, report: &mut PassReport) -> Result<bool, StoreError> {
         let monotonic = self.parts.time.monotonic();
         let Some(rest) = &mut memory.rest else {
             return Ok(false);
         };
         let quiet = memory.observations.suspects().is_empty() && locked(&self.verdicts).is_empty();
         let store = self.parts.store.as_ref();
-        if !quiet || !rest.goes_on(version, monotonic, store, &self.settings.policy)? {
+        if !quiet || !rest.goes_on(store.version()?, monotonic, store, &self.settings.policy)? {
             return Ok(false);
         }
         report.at = rest.now(monotonic);

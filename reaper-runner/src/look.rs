@@ -14,8 +14,8 @@ use reaper_core::{
 use reaper_gate::Probe;
 use reaper_store::{
     Store, StoreError,
-    control::Outset,
-    facts::{Cursor, Here, Wanted},
+    control::{Ask, Follow, Opening, Outset},
+    facts::{Cursor, Here, Page, Wanted},
 };
 
 use crate::{
@@ -82,36 +82,89 @@ pub(crate) struct Look {
     pub(crate) doubles: Vec<NodeId>,
 }
 
-/// What a pass has to know first, in as few questions as the store allows.
-pub(crate) fn outset(store: &dyn Store) -> Result<Outset, StoreError> {
+/// A pass that is opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The store's token from before anything was loaded.
+    pub(crate) version: Option<u64>,
+    pub(crate) outset: Outset,
+    /// What it goes on with, unless it ends here.
+    pub(crate) begun: Option<(Begun, Page)>,
+}
+
+/// What a pass goes by once its outset is known, and what it wants to load.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    clock: Clock,
+    jump: Option<chrono::TimeDelta>,
+    here: Option<NodeId>,
+    wanted: Wanted,
+}
+
+/// Opens a pass of this kind, in as few questions as the store allows. Whether it goes on is asked once its outset is
+/// known.
+pub(crate) fn open(
+    parts: &Parts,
+    settings: &Settings,
+    memory: &mut Memory,
+    kind: PassKind,
+    goes_on: impl Fn(&Outset) -> bool,
+) -> Result<Opened, StoreError> {
+    let mut here = parts.probe.node().filter(|_| settings.node.is_some());
+    let follow = if kind == PassKind::Tick && here.is_some() { Follow::Nodes } else { Follow::Nothing };
+    let mut begun = None;
+    let mut ask = |outset: &Outset| {
+        let begun = begun.insert(begin(parts, settings, memory, kind, here.take(), outset));
+        Some((begun.wanted.clone(), settings.page))
+    };
+    let mut ask = |outset: &Outset| if goes_on(outset) { ask(outset) } else { None };
+    let Opening { version, outset, page } = ask_store(parts.store.as_ref(), follow, &mut ask)?;
+    Ok(Opened { version, outset, begun: begun.zip(page) })
+}
+
+fn ask_store(store: &dyn Store, follow: Follow, ask: &mut Ask<'_>) -> Result<Opening, StoreError> {
+    if let Some(opening) = store.open(follow, &mut *ask)? {
+        return Ok(opening);
+    }
+    // Before anything is read.
+    let version = store.version()?;
+    let mut outset = outset(store)?;
+    if follow == Follow::Nodes && outset.nodes.is_none() {
+        outset.nodes = Some(store.nodes()?);
+    }
+    let page = match ask(&outset) {
+        Some((wanted, limit)) => Some(store.load(&wanted, &Cursor::default(), limit)?),
+        None => None,
+    };
+    Ok(Opening { version, outset, page })
+}
+
+/// What a pass has to know first.
+fn outset(store: &dyn Store) -> Result<Outset, StoreError> {
     Ok(match store.outset()? {
         Some(outset) => outset,
         None => {
             let mode = store.mode()?;
             // What is due is found out by asking for it.
-            Outset { now: store.now()?, mode, breaker: store.breaker()?, effects_due: true }
+            Outset { now: store.now()?, mode, breaker: store.breaker()?, effects_due: true, nodes: None }
         }
     })
 }
 
-/// Looks at everything that a pass of this kind looks at.
-pub(crate) fn look(
+/// Begins a pass.
+fn begin(
     parts: &Parts,
     settings: &Settings,
     memory: &mut Memory,
-    verdicts: &Verdicts,
     kind: PassKind,
-    outset: Outset,
-) -> Result<Look, StoreError> {
+    here: Option<NodeId>,
+    outset: &Outset,
+) -> Begun {
     memory.observations.begin(kind);
     let (clock, jump) = read_clock(parts, settings, memory, outset.now);
-    let breaker_before = outset.breaker;
-    let mut breaker = breaker_before.clone();
     let policy = &settings.policy;
-    let here = parts.probe.node().filter(|_| settings.node.is_some());
-    if kind == PassKind::Tick && here.is_some() {
-        let nodes = parts.store.nodes()?.into_iter().map(|row| row.node).collect();
-        memory.nodes.read(nodes, parts.time.monotonic());
+    if let Some(nodes) = &outset.nodes {
+        memory.nodes.read(nodes.iter().map(|row| row.node.clone()).collect(), parts.time.monotonic());
     }
     let Memory { observations, nodes, .. } = memory;
     let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, nodes));
@@ -130,12 +183,30 @@ pub(crate) fn look(
             Some(_) | None => Vec::new(),
         },
     };
+    Begun { clock, jump, here, wanted }
+}
+
+/// Looks at everything that a pass of this kind looks at, from its first page on.
+pub(crate) fn look(
+    parts: &Parts,
+    settings: &Settings,
+    memory: &mut Memory,
+    verdicts: &Verdicts,
+    kind: PassKind,
+    breaker_before: Breaker,
+    (begun, first): (Begun, Page),
+) -> Result<Look, StoreError> {
+    let Begun { clock, jump, here, wanted } = begun;
+    let mut breaker = breaker_before.clone();
+    let policy = &settings.policy;
+    let Memory { observations, nodes, .. } = memory;
+    let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, nodes));
 
     let mut planner = Planner::new(kind, settings.budget);
     let (mut failures, mut questions) = (Vec::new(), BTreeSet::new());
-    let mut cursor = Some(Cursor::default());
-    while let Some(from) = cursor {
-        let page = parts.store.load(&wanted, &from, settings.page)?;
+    let mut page = first;
+    loop {
+        planner.begin_page(fastrand::u64(..));
         for row in page.rows {
             let job = match row {
                 Ok(job) => job,
@@ -161,7 +232,8 @@ pub(crate) fn look(
                 }
             }
         }
-        cursor = page.next;
+        let Some(from) = page.next else { break };
+        page = parts.store.load(&wanted, &from, settings.page)?;
     }
 
     if planner.due_by_age() > 0 {

@@ -13,9 +13,11 @@ impl Engine {
 
     /// Records the exits that supervisors of this host have spooled. They show on the jobs' rows, so only where those may
     /// be written.
-    pub(crate) fn import_exits(&self, mode: Mode) -> Result<(), StoreError> {
+    pub(crate) fn import_exits(&self) -> Result<(), StoreError> {
         match &self.settings.spool {
-            Some(spool) if mode == Mode::Enforce && !spool.is_empty() => {
+            Some(spool)
+                if !spool.is_empty() && self.settings.mode.min(self.parts.store.mode()?) == Mode::Enforce =>
+            {
                 spool.import(self.parts.store.as_ref(), self.parts.probe.host()).map(|_| ())
             }
             Some(_) | None => Ok(()),

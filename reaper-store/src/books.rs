@@ -10,7 +10,7 @@ use crate::{
     history::Event,
     nodes::NodeRow,
     outbox::{EffectState, OutboxRow},
-    row::{RawRow, instant},
+    row::{Raw, RawRow, instant},
 };
 
 /// The database's clock, from milliseconds.
@@ -185,7 +185,24 @@ pub(crate) fn node_state(word: Option<String>) -> Result<Option<NodeState>, Stor
 
 /// A node.
 pub(crate) fn node(mut row: RawRow) -> Result<NodeRow, StoreError> {
-    let host = row.next_text().ok_or_else(|| corrupt_node("the host is no text"))?;
+    let host = row.next();
+    node_of(host, row)
+}
+
+/// The node in the columns that are left of a row; none where they stand for its absence.
+pub(crate) fn node_beside(mut row: RawRow) -> Result<Option<NodeRow>, StoreError> {
+    match row.next() {
+        Raw::Null => Ok(None),
+        host @ (Raw::Int(_) | Raw::Real(_) | Raw::Text(_) | Raw::Bytes(..) | Raw::Long(_)) => {
+            node_of(host, row).map(Some)
+        }
+    }
+}
+
+fn node_of(host: Raw, mut row: RawRow) -> Result<NodeRow, StoreError> {
+    let Raw::Text(host) = host else {
+        return Err(corrupt_node("the host is no text"));
+    };
     let boot = row.next_text().ok_or_else(|| corrupt_node("the boot is no text"))?;
     let state = node_state(row.next_text())?.ok_or_else(|| corrupt_node("the state is no text"))?;
     let beat = row.next_int().ok_or_else(|| corrupt_node("the beat is no number"))?;

@@ -7,7 +7,11 @@ use std::fmt::Debug;
 use reaper_core::{Breaker, Mode, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
+use crate::{
+    StoreError,
+    facts::{Page, Wanted},
+    nodes::NodeRow,
+};
 
 /// What the latest pass of any reaper left behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +39,33 @@ pub struct Outset {
     pub breaker: Breaker,
     /// Whether any effect in the outbox is due.
     pub effects_due: bool,
+    /// Every node, as [`Nodes::nodes`](crate::Nodes::nodes), in any order; `None` where they were not asked for.
+    pub nodes: Option<Vec<NodeRow>>,
 }
+
+/// Whether a pass has to know the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// It has.
+    Nodes,
+    /// None of them.
+    Nothing,
+}
+
+/// What a pass begins with: what it has to know, and the first page of its load.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// As [`Facts::version`](crate::Facts::version), from before the page was read.
+    pub version: Option<u64>,
+    /// What it has to know.
+    pub outset: Outset,
+    /// The first page, where one was asked for.
+    pub page: Option<Page>,
+}
+
+/// What a pass wants to load once it knows its outset, and how many rows of each set; `None`: nothing. Asked at most
+/// once, inside the store's call, so it calls no store.
+pub type Ask<'a> = dyn FnMut(&Outset) -> Option<(Wanted, usize)> + 'a;
 
 /// Reads and writes what is shared.
 ///
@@ -47,6 +77,13 @@ pub trait Control: Debug + Send + Sync {
     /// What a pass has to know first, in one statement. `None` (the default) where the store has no such statement;
     /// then each is asked for by itself.
     fn outset(&self) -> Result<Option<Outset>, StoreError> {
+        Ok(None)
+    }
+
+    /// The outset and the first page in one call, which is cheaper than two. `None` (the default) where the store
+    /// has no such call, and `ask` was not asked then.
+    fn open<'a>(&self, follow: Follow, ask: &'a mut Ask<'a>) -> Result<Option<Opening>, StoreError> {
+        let _unasked = (follow, ask);
         Ok(None)
     }
 

@@ -13,6 +13,8 @@ pub mod control;
 pub mod error;
 pub mod facts;
 pub mod foreign;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod form;
 pub mod history;
 pub mod memory;
 pub mod nodes;

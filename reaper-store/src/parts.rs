@@ -4,9 +4,11 @@
 
 use reaper_core::Timestamp;
 
+#[cfg(feature = "sqlite")]
+use crate::row::{RawRow, raw_job};
 use crate::{
     facts::{Cursor, Page, Position, Row, Wanted},
-    row::{RawRow, raw_job},
+    row::RawJob,
 };
 
 /// A part: the names of its places.
@@ -88,14 +90,25 @@ impl Reading {
     }
 
     /// Takes a row in: the part's number, its key, the job. The row that stands for an empty load has none of them.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn take(&mut self, row: &mut RawRow) {
         let Some(part) = row.next_int() else { return };
         let key = row.next_int();
         let Some(raw) = raw_job(row) else { return };
+        self.pass(part, key, raw.id);
+        self.add(raw);
+    }
+
+    /// Notes that a part has given this row, under this key.
+    pub(crate) fn pass(&mut self, part: i64, key: Option<i64>, id: i64) {
         if let Some((left, position)) = usize::try_from(part).ok().and_then(|part| self.parts.get_mut(part)) {
             *left = left.saturating_sub(1);
-            *position = Position::After { key, id: raw.id.into() };
+            *position = Position::After { key, id: id.into() };
         }
+    }
+
+    /// Adds a row that a part has given.
+    pub(crate) fn add(&mut self, raw: RawJob) {
         self.rows.push(raw.parse());
     }
 

@@ -1,9 +1,12 @@
 //! `cargo xtask bench`: the stores beside their limits, as ratios.
 //!
-//! The program that measures is the bench `speed` of the package `reaper-tests`; this only builds it in release, starts it
-//! and passes on what it is told. As a step of `cargo xtask ci` it runs in its short form, which proves that everything
-//! works and that no statement reads a whole table, and says nothing about times.
+//! The program that measures is the bench `speed` of the package `reaper-tests`; this builds it in release, starts it beside
+//! a PostgreSQL cluster of its own with fsync on, and passes on what it is told. As a step of `cargo xtask ci` it is built
+//! as the tests are, whose build is there already, and runs in its short form: that proves that everything works, that no
+//! statement reads a whole table and what an idle pass reads, and says nothing about times.
 
+#[cfg(unix)]
+use crate::pg::{self, Cluster, Durability};
 use crate::{
     run::Run,
     step::{Failed, Output, Step},
@@ -21,7 +24,13 @@ pub(crate) const STEP: Step = Step {
 };
 
 fn short(run: &mut Run<'_>) -> Result<String, Failed> {
-    bench(run, &["--short"])?;
+    let mut command = run.workspace.cargo();
+    command.args(AS_TESTED);
+    #[cfg(unix)]
+    let cluster = Cluster::start(Durability::Volatile)?;
+    #[cfg(unix)]
+    pg::name_in(&mut command, &cluster);
+    run.call(command, &mut |_| ())?;
     Ok("short".to_owned())
 }
 
@@ -32,6 +41,8 @@ pub(crate) struct Wanted {
     pub(crate) short: bool,
     /// With ten million finished jobs and events.
     pub(crate) history: bool,
+    /// How many of those instead.
+    pub(crate) past: Option<String>,
     /// Only the tables whose names hold this.
     pub(crate) only: Option<String>,
     /// `text` or `json`.
@@ -59,18 +70,24 @@ impl Wanted {
         if let Some(only) = &self.only {
             command.args(["--only", only]);
         }
+        if let Some(past) = &self.past {
+            command.args(["--past", past]);
+        }
+        #[cfg(unix)]
+        let cluster = Cluster::start(Durability::Durable)?;
+        #[cfg(unix)]
+        pg::name_in(&mut command, &cluster);
         let status = command.status().map_err(|error| Failed::because("cannot start cargo bench", error))?;
         if status.success() { Ok(()) } else { Err(Failed::because("cargo bench", status)) }
     }
 }
 
-fn bench(run: &mut Run<'_>, arguments: &[&str]) -> Result<(), Failed> {
-    let arguments: Vec<_> = BENCH.iter().chain(arguments).copied().collect();
-    run.cargo(&arguments)
-}
-
 /// The call of cargo, up to the bench's own arguments.
 const BENCH: [&str; 7] = ["bench", "--quiet", "--package", "reaper-tests", "--bench", "speed", "--"];
+
+/// The same in the profile and with the features of the tests, and the short form.
+const AS_TESTED: [&str; 8] =
+    ["test", "--quiet", "--workspace", "--all-features", "--bench", "speed", "--", "--short"];
 
 /// Where the pictures go.
 const PICTURES: &str = "tests/docs";

@@ -100,6 +100,7 @@ fn with_options(bench: Command) -> Command {
     bench
         .arg(flag("short", "10,000 rows and one round, as in `ci`; draws nothing"))
         .arg(flag("history", "Also ten million finished jobs and as many events (slow)"))
+        .arg(Arg::new("past").long("past").value_name("COUNT").help("With --history: so many instead"))
         .arg(Arg::new("only").long("only").value_name("NAME").help("Only the tables whose names hold this"))
         .arg(
             Arg::new("output")
@@ -115,6 +116,7 @@ fn wanted(options: &ArgMatches) -> bench::Wanted {
     bench::Wanted {
         short: options.get_flag("short"),
         history: options.get_flag("history"),
+        past: text("past"),
         only: text("only"),
         output: text("output").unwrap_or_default(),
     }

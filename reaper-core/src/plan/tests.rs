@@ -79,6 +79,34 @@ fn certain_claims_come_before_doubtful_ones() {
     assert_eq!(plan.counts.deferred, 2);
 }
 
+/// Reapers that see the same ten pages begin at any of them, and go on at the first one after the last.
+#[test]
+fn claims_beyond_the_budget_are_taken_from_any_page_on() {
+    let changes: [fn(&mut Case) -> &mut Case; 2] = [|c| c.exit(1, 600), |c| c.dead(DEAD, 2)];
+    for change in changes {
+        let (mut firsts, mut seed) = (std::collections::BTreeSet::new(), 1_u64);
+        for _ in 0..300 {
+            let mut planner = Planner::new(PassKind::Tick, 3);
+            for page in 0..10 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                planner.begin_page(seed >> 33);
+                for row in 0..2 {
+                    let mut planned = planned(change);
+                    planned.job.attempt.job = (page * 2 + row).into();
+                    planner.add(planned);
+                }
+            }
+            let policy = BreakerPolicy { at_least: u64::MAX, ..BreakerPolicy::default() };
+            let plan = planner.finish(&mut Breaker::default(), &Clock::at(now()), &policy);
+            assert_eq!((plan.claim.len(), plan.counts.deferred), (3, 17));
+            let ids: Vec<_> = plan.claim.iter().map(|planned| planned.job.attempt.job.as_int().unwrap()).collect();
+            assert!(ids.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 20), "{ids:?}");
+            firsts.insert(ids[0]);
+        }
+        assert_eq!(firsts.into_iter().collect::<Vec<_>>(), [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
+    }
+}
+
 #[test]
 fn what_the_breaker_holds_is_counted_and_not_claimed() {
     let rows = many(12, |c| c.dead(DEAD, 2)).chain(many(3, |c| c.exit(1, 600)));
@@ -257,10 +285,11 @@ proptest! {
         for (job, seen) in rows {
             let decision = crate::decide(&job, &seen, &clock, &policy);
             earliest = earlier(earliest, decision.review_at);
+            planner.begin_page(u64::from(seen.dead_ticks));
             planner.add(Planned { job, seen, decision });
         }
         (0..bad_rows).for_each(|_| planner.add_bad(bad()));
-        prop_assert!(planner.doubtful.values().all(|(claims, _)| claims.len() <= budget));
+        prop_assert!(planner.doubtful.values().all(|claims| claims.here.len().max(claims.before.len()) <= budget));
         let plan = planner.finish(&mut breaker, &clock, &breaker_policy);
 
         let Plan { counts, claim, ask, cannot_tell, bad, review_at, .. } = plan;

@@ -214,6 +214,7 @@ cases! { $
         what_time_will_bring_is_told
         effects_on_their_way_are_told
         the_outset_is_what_each_question_says
+        an_opening_is_the_outset_and_the_first_page
         ;
     hidden:
         no_row_is_hidden_on_which_decide_would_act

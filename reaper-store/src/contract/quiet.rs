@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use reaper_core::{
-    Breaker, Mode, Timestamp,
+    Breaker, Mode, NodeId, Timestamp,
     breaker::{EvidenceKind, Open, Tally},
 };
 
@@ -14,8 +14,10 @@ use super::{
     scene::{HOUR, PID, Scene, alert},
 };
 use crate::{
-    facts::Upcoming,
+    control::{Follow, Opening},
+    facts::{Upcoming, Wanted},
     foreign::{ForeignJob, JobColumn, RunColumn, When},
+    nodes::{Beaten, NodeBeat},
     outbox::{Delivered, Posted, Which},
 };
 
@@ -115,6 +117,10 @@ pub fn the_outset_is_what_each_question_says(subject: &dyn Subject) {
         assert_eq!(outset.mode, store.mode().expect("a read works"));
         assert_eq!(outset.breaker, store.breaker().expect("a read works"));
         assert_eq!(outset.effects_due, effects_due);
+        if let Some(mut nodes) = outset.nodes {
+            nodes.sort_by(|a, b| a.node.id.cmp(&b.node.id));
+            assert_eq!(nodes, store.nodes().expect("a read works"));
+        }
     };
     same(false);
     let _before = store.set_mode(Mode::Report).expect("the database works");
@@ -127,4 +133,50 @@ pub fn the_outset_is_what_each_question_says(subject: &dyn Subject) {
     same(true);
     let _leased = store.lease(&Which::Due, 1, HOUR).expect("the database works");
     same(false);
+    for boot in ["b", "a"] {
+        let id = NodeId { host: "there".into(), boot: boot.into() };
+        let beat = NodeBeat { id, ttl: HOUR, reaper: "r".into() };
+        assert_eq!(store.beat_node(&beat).expect("the database works"), Beaten::Up);
+    }
+    same(false);
+}
+
+/// A pass's first call gives what its questions and its load would give one by one, and the load is the one that was
+/// asked for by what the outset says.
+pub fn an_opening_is_the_outset_and_the_first_page(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let store = scene.store();
+    let id = NodeId { host: "there".into(), boot: "a".into() };
+    let beat = NodeBeat { id, ttl: HOUR, reaper: "r".into() };
+    assert_eq!(store.beat_node(&beat).expect("the database works"), Beaten::Up);
+    for secs in [500, 300, 100] {
+        scene.insert(&ForeignJob::running(PID, secs));
+    }
+    let unasked = store.open(Follow::Nothing, &mut |_| None).expect("a read works");
+    let Some(unasked) = unasked else {
+        return;
+    };
+    assert!(unasked.page.is_none() && unasked.outset.nodes.is_none());
+    assert_eq!(unasked.version, version(scene));
+    let mut asked = 0;
+    let opening = store.open(Follow::Nodes, &mut |outset| {
+        asked += 1;
+        assert!(scene.is_about(outset.now, Duration::ZERO));
+        let until = outset.now - TimeDelta::seconds(200);
+        let wanted = Wanted {
+            exits_until: until,
+            started_until: until,
+            late_finishes: true,
+            suspects: Vec::new(),
+            here: None,
+            lost: Vec::new(),
+        };
+        Some((wanted, 1))
+    });
+    let Opening { outset, page, .. } = opening.expect("a read works").expect("it can still be opened");
+    assert_eq!(asked, 1);
+    assert_eq!(outset.nodes.map(|nodes| nodes.len()), Some(1));
+    let page = page.expect("a page was asked for");
+    assert_eq!(page.rows.len(), 1, "a page has as many rows as were asked for");
+    assert!(page.next.is_some(), "two are older than that");
 }

@@ -24,6 +24,7 @@ impl Control for MemoryStore {
             mode: tables.mode,
             breaker: tables.breaker.clone(),
             effects_due: tables.outbox.values().any(due),
+            nodes: None,
         }))
     }
 

@@ -3,11 +3,13 @@
 use diesel::PgConnection;
 use reaper_core::{Breaker, Mode};
 
-use super::{PostgresStore, claims::note_all, fault::Fault, sql, statement::Statement};
+use super::{
+    PostgresStore, claims::note_all, fault::Fault, load::load_on, pool::Session, schema, sql, statement::Statement,
+};
 use crate::{
     Control, StoreError,
-    books::{self, Note, json},
-    control::PassNote,
+    books::{self, Note, clock, json},
+    control::{Ask, Follow, Opening, Outset, PassNote},
 };
 
 const MODE: &str = "mode";
@@ -15,6 +17,23 @@ const BREAKER: &str = "breaker";
 const LATEST_PASS: &str = "latest_pass";
 
 impl Control for PostgresStore {
+    fn outset(&self) -> Result<Option<Outset>, StoreError> {
+        self.pool.read(|mut session| outset(&mut session, self.database(), Follow::Nodes)).map(Some)
+    }
+
+    /// Two statements, which see two states of the database: the load's is the later one.
+    fn open<'a>(&self, follow: Follow, ask: &'a mut Ask<'a>) -> Result<Option<Opening>, StoreError> {
+        let opening = self.pool.read(|mut session| {
+            let outset = outset(&mut session, self.database(), follow)?;
+            let page = match ask(&outset) {
+                Some((wanted, limit)) => Some(load_on(session.connection, &wanted, limit)?),
+                None => None,
+            };
+            Ok(Opening { version: None, outset, page })
+        });
+        opening.map(Some)
+    }
+
     fn mode(&self) -> Result<Mode, StoreError> {
         self.read(mode)
     }
@@ -47,6 +66,27 @@ impl Control for PostgresStore {
     fn note_pass(&self, note: &PassNote) -> Result<(), StoreError> {
         self.write(|connection| set(connection, LATEST_PASS, &json(note)?))
     }
+}
+
+/// What a pass has to know first: a row for each node, or one row where none is asked for or there is none.
+fn outset(session: &mut Session<'_>, database: &str, follow: Follow) -> Result<Outset, Fault> {
+    let follows = follow == Follow::Nodes;
+    let values = [("mode", MODE.into()), ("breaker", BREAKER.into()), ("nodes", i64::from(follows).into())];
+    let (mut known, mut nodes) = (None, Vec::new());
+    for mut row in Statement::new(sql::OUTSET, values).rows(session.connection)? {
+        if known.is_none() {
+            schema::check_row(session, Some(&mut row), database)?;
+            let (now, mode) = (clock(row.next_int())?, books::mode(row.next_text())?);
+            let breaker = books::setting(row.next_text(), "breaker")?.unwrap_or_default();
+            known = Some((now, mode, breaker, row.next_int() != Some(0)));
+        } else {
+            (0..6).for_each(|_| drop(row.next()));
+        }
+        nodes.extend(books::node_beside(row)?);
+    }
+    let none = || StoreError::Corrupt { what: "outset", problem: "no row stands for it".into() };
+    let (now, mode, breaker, effects_due) = known.ok_or_else(none)?;
+    Ok(Outset { now, mode, breaker, effects_due, nodes: follows.then_some(nodes) })
 }
 
 /// The stored mode.

@@ -2,7 +2,7 @@
 //!
 //! Diesel caches neither `sql_query` nor its own UPDATEs; a node without a static query id is cached by its text.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use diesel::{
     PgConnection, QueryResult, QueryableByName, RunQueryDsl, deserialize,
@@ -15,8 +15,8 @@ use diesel::{
 
 use reaper_core::job::Key;
 
-pub(super) use crate::row::RawRow;
 use crate::row::{KEPT, LONGEST, Raw};
+pub(super) use crate::{form::Form, row::RawRow};
 
 /// A value that is bound.
 #[derive(Clone, Debug)]
@@ -83,47 +83,31 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
-/// A statement: a text with named places (`:job`; `::` is a cast), and a value for each name. A name may stand at
-/// several places.
+/// A value and its name.
+pub(super) type Named<'v> = crate::form::Named<Value<'v>>;
+
+/// A statement: its form, and a value for each name in it.
 #[derive(Debug)]
 pub(super) struct Statement<'v> {
-    /// The text before each place, and the name at it; no name where a colon is one.
-    pieces: Vec<(&'static str, &'static str)>,
-    end: &'static str,
-    values: Vec<(&'static str, Value<'v>)>,
+    form: Arc<Form>,
+    values: Vec<Named<'v>>,
 }
 
 impl<'v> Statement<'v> {
-    pub(super) fn new<const N: usize>(sql: &'static str, values: [(&'static str, Value<'v>); N]) -> Self {
-        let mut pieces = Vec::with_capacity(N);
-        let mut rest = sql;
-        while let Some((before, after)) = rest.split_once(':') {
-            let end = after.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(after.len());
-            let (name, tail) = after.split_at(end);
-            if name.is_empty() {
-                // A cast, or a colon in a literal.
-                let colons = 1 + usize::from(after.starts_with(':'));
-                let (text, tail) = rest.split_at(before.len().saturating_add(colons));
-                pieces.push((text, ""));
-                rest = tail;
-            } else {
-                pieces.push((before, name));
-                rest = tail;
-            }
-        }
-        Self { pieces, end: rest, values: values.into() }
+    pub(super) fn new<const N: usize>(sql: &'static str, values: [Named<'v>; N]) -> Self {
+        Self { form: Arc::new(Form::new(sql, &values)), values: values.into() }
+    }
+
+    /// One of many with the same form. The values must have the names that the form was made for, in their order.
+    pub(super) fn of(form: &Arc<Form>, values: Vec<Named<'v>>) -> Self {
+        Self { form: Arc::clone(form), values }
     }
 
     /// With values for more names.
-    pub(super) fn with(mut self, values: impl IntoIterator<Item = (&'static str, Value<'v>)>) -> Self {
+    pub(super) fn with(mut self, values: impl IntoIterator<Item = Named<'v>>) -> Self {
         self.values.extend(values);
+        Arc::make_mut(&mut self.form).arrange(&self.values);
         self
-    }
-
-    /// The text before each place, and the name at it; the rest at last, with no name.
-    #[cfg(all(test, feature = "contract"))]
-    pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.pieces.iter().copied().chain([(self.end, "")])
     }
 
     /// Runs it, and says how many rows it changed by itself (triggers not counted).
@@ -144,12 +128,9 @@ impl<'v> Statement<'v> {
 
 impl QueryFragment<Pg> for Statement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        for (before, name) in &self.pieces {
+        for (before, name, at) in self.form.places() {
             out.push_sql(before);
-            if name.is_empty() {
-                continue;
-            }
-            match self.values.iter().find(|(known, _)| known == name) {
+            match at.and_then(|at| self.values.get(at)) {
                 Some((_, Value::Int(n))) => out.push_bind_param::<Nullable<BigInt>, _>(n)?,
                 Some((_, Value::Text(text))) => out.push_bind_param::<Nullable<Text>, _>(text)?,
                 Some((_, Value::Ints(list))) => out.push_bind_param::<Array<Nullable<BigInt>>, _>(list)?,
@@ -157,7 +138,7 @@ impl QueryFragment<Pg> for Statement<'_> {
                 None => return Err(Error::QueryBuilderError(format!("`:{name}` has no value").into())),
             }
         }
-        out.push_sql(self.end);
+        out.push_sql(self.form.end());
         Ok(())
     }
 }

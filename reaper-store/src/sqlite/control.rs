@@ -3,11 +3,12 @@
 use diesel::SqliteConnection;
 use reaper_core::{Breaker, Mode};
 
-use super::{SqliteStore, events::note_all, fault::Fault, sql, statement::Statement};
+use super::{SqliteStore, events::note_all, fault::Fault, load::load, sql, statement::Statement};
 use crate::{
     Control, StoreError,
     books::{self, Note, clock, json},
-    control::{Outset, PassNote},
+    control::{Ask, Follow, Opening, Outset, PassNote},
+    facts::Cursor,
     row::Raw,
 };
 
@@ -17,16 +18,19 @@ const LATEST_PASS: &str = "latest_pass";
 
 impl Control for SqliteStore {
     fn outset(&self) -> Result<Option<Outset>, StoreError> {
-        self.read(|connection| {
-            let keys = [("mode", MODE.into()), ("breaker", BREAKER.into())];
-            let Some(mut row) = Statement::new(sql::OUTSET, keys).first_row(connection)? else {
-                return Ok(None);
+        self.read(|connection| outset(connection, Follow::Nodes)).map(Some)
+    }
+
+    fn open<'a>(&self, follow: Follow, ask: &'a mut Ask<'a>) -> Result<Option<Opening>, StoreError> {
+        let opening = self.read_version(|connection, version| {
+            let outset = outset(connection, follow)?;
+            let page = match ask(&outset) {
+                Some((wanted, limit)) => Some(load(connection, &wanted, &Cursor::default(), limit)?),
+                None => None,
             };
-            let now = clock(row.next_int())?;
-            let mode = books::mode(text(row.next()))?;
-            let breaker = books::setting(text(row.next()), "breaker")?.unwrap_or_default();
-            Ok(Some(Outset { now, mode, breaker, effects_due: row.next_int() != Some(0) }))
-        })
+            Ok(Opening { version: Some(version), outset, page })
+        });
+        opening.map(Some)
     }
 
     fn mode(&self) -> Result<Mode, StoreError> {
@@ -61,6 +65,24 @@ impl Control for SqliteStore {
     fn note_pass(&self, note: &PassNote) -> Result<(), StoreError> {
         self.write(|connection| set(connection, LATEST_PASS, &json(note)?))
     }
+}
+
+/// What a pass has to know first: a row for each node, or one row where none is asked for or there is none.
+fn outset(connection: &mut SqliteConnection, follow: Follow) -> Result<Outset, Fault> {
+    let follows = follow == Follow::Nodes;
+    let values = [("mode", MODE.into()), ("breaker", BREAKER.into()), ("nodes", i64::from(follows).into())];
+    let (mut known, mut nodes) = (None, Vec::new());
+    for mut row in Statement::new(sql::OUTSET, values).rows(connection)? {
+        let (now, mode, breaker, due) = (row.next_int(), row.next(), row.next(), row.next_int());
+        if known.is_none() {
+            let breaker = books::setting(text(breaker), "breaker")?.unwrap_or_default();
+            known = Some((clock(now)?, books::mode(text(mode))?, breaker, due != Some(0)));
+        }
+        nodes.extend(books::node_beside(row)?);
+    }
+    let none = || StoreError::Corrupt { what: "outset", problem: "no row stands for it".into() };
+    let (now, mode, breaker, effects_due) = known.ok_or_else(none)?;
+    Ok(Outset { now, mode, breaker, effects_due, nodes: follows.then_some(nodes) })
 }
 
 /// The stored mode.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use diesel::SqliteConnection;
 use reaper_core::{JobId, TaskId, Timestamp};
 
-use super::{SqliteStore, fault::Fault, load::load, sql, statement::Statement};
+use super::{SqliteStore, fault::Fault, load::load, schema, sql, statement::Statement};
 use crate::{
     Facts, StoreError,
     books::{clock, int},
@@ -24,7 +24,7 @@ impl Facts for SqliteStore {
     }
 
     fn version(&self) -> Result<Option<u64>, StoreError> {
-        self.look_out.version(&self.pool).map(Some)
+        self.pool.read(schema::version).map(Some)
     }
 
     fn upcoming(&self, exits_until: Timestamp, started_until: Timestamp) -> Result<Option<Upcoming>, StoreError> {

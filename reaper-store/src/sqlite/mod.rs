@@ -14,7 +14,6 @@ mod fault;
 mod foreign;
 mod history;
 mod load;
-mod look_out;
 mod migrate;
 mod nodes;
 mod outbox;
@@ -29,7 +28,6 @@ pub use connection::connect;
 use self::{
     connection::{Access, check_format},
     fault::Fault,
-    look_out::LookOut,
     pool::{Failed, Phase, Pool},
     statement::Statement,
 };
@@ -70,7 +68,6 @@ impl Default for Options {
 pub struct SqliteStore {
     pool: Pool,
     journal: Journal,
-    look_out: LookOut,
 }
 
 impl SqliteStore {
@@ -81,11 +78,7 @@ impl SqliteStore {
     /// A [`StoreError`] where there is no file, it cannot be opened, or it is no SQLite database. Nothing is created.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let access = if options.read_only { Access::Read } else { Access::Write };
-        let store = Self {
-            pool: Pool::new(path, access, options.busy_timeout)?,
-            journal: options.journal,
-            look_out: LookOut::default(),
-        };
+        let store = Self { pool: Pool::new(path, access, options.busy_timeout)?, journal: options.journal };
         store.pool.read(|session| check_format(session.connection))?;
         Ok(store)
     }
@@ -104,7 +97,7 @@ impl SqliteStore {
         if pool.path().exists() {
             pool.read(|session| check_format(session.connection))?;
         }
-        Ok(Self { pool, journal: options.journal, look_out: LookOut::default() })
+        Ok(Self { pool, journal: options.journal })
     }
 
     /// The file, as errors name it.
@@ -133,11 +126,19 @@ impl SqliteStore {
     /// Reads, in a database that is prepared. All statements see one state of it; they also share one lock, which costs
     /// more than a short statement.
     fn read<T>(&self, read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.read_version(|connection, _| read(connection))
+    }
+
+    /// The same for whoever also wants the [version](crate::Facts::version) of what is read.
+    fn read_version<T>(
+        &self,
+        read: impl FnOnce(&mut SqliteConnection, u64) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
         self.pool.read(|mut session| {
             // Where anything fails the connection is dropped, and the transaction with it.
             Statement::new(sql::BEGIN, []).run(session.connection)?;
-            schema::check(&mut session, self.database())?;
-            let value = read(session.connection)?;
+            let data = schema::check(&mut session, self.database())?;
+            let value = read(session.connection, session.version(data))?;
             Statement::new(sql::END, []).run(session.connection)?;
             Ok(value)
         })

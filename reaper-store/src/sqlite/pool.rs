@@ -3,7 +3,10 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,12 +23,20 @@ struct Link {
     connection: SqliteConnection,
     file: FileId,
     verified: Option<Verified>,
+    /// Another number for each connection, and after each write of it.
+    era: u32,
 }
 
 impl Link {
     fn session(&mut self) -> Session<'_> {
-        Session { connection: &mut self.connection, verified: &mut self.verified }
+        Session { connection: &mut self.connection, verified: &mut self.verified, era: self.era }
     }
+}
+
+/// A number that no connection of this process has had.
+fn new_era() -> u32 {
+    static LATEST: AtomicU32 = AtomicU32::new(0);
+    LATEST.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What a connection had seen of the database when it was looked through and held all that it must.
@@ -42,6 +53,16 @@ pub(super) struct Session<'c> {
     pub(super) connection: &'c mut SqliteConnection,
     /// When it was looked through last.
     pub(super) verified: &'c mut Option<Verified>,
+    era: u32,
+}
+
+impl Session<'_> {
+    /// A token for what this connection sees where SQLite says that its data has this version: it is the same only if
+    /// neither another connection nor this one has written.
+    pub(super) fn version(&self, data: i64) -> u64 {
+        let data = u32::try_from(data & i64::from(u32::MAX)).unwrap_or_default();
+        u64::from(self.era) << u32::BITS | u64::from(data)
+    }
 }
 
 /// Where a write failed.
@@ -128,13 +149,14 @@ impl Pool {
         }
         let mut link = self.link(self.access_to_existing()).map_err(before)?;
         let file = link.file;
+        let era = std::mem::replace(&mut link.era, new_era());
         let Link { connection, verified, .. } = &mut link;
         // The error that ended the transaction, kept aside: after a full disk SQLite has rolled back by itself, and
         // diesel's own ROLLBACK then hides the cause behind "cannot rollback".
         let mut inner = None;
         let mut committing = false;
         let written = connection.immediate_transaction(|connection| {
-            let written = write(Session { connection, verified }).and_then(|value| {
+            let written = write(Session { connection, verified, era }).and_then(|value| {
                 self.check_file(file)?;
                 Ok(value)
             });
@@ -214,7 +236,7 @@ impl Pool {
             let connection = establish(&self.path, access, self.busy_timeout, &self.named)?;
             let file = FileId::of(&self.path)?;
             if before.is_none_or(|before| before == file) {
-                return Ok(Link { connection, file, verified: None });
+                return Ok(Link { connection, file, verified: None, era: new_era() });
             }
         }
         Err(StoreError::Unreachable {

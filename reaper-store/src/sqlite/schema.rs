@@ -16,13 +16,13 @@ use crate::StoreError;
 ///
 /// An owner who rebuilds a table takes its triggers away without knowing; without them a fence means nothing. So
 /// whenever the schema has another number than when it was last looked through, it is looked through again.
-pub(super) fn check(session: &mut Session<'_>, database: &str) -> Result<(), Fault> {
+///
+/// Answers with the version of the data on this connection.
+pub(super) fn check(session: &mut Session<'_>, database: &str) -> Result<i64, Fault> {
     // Nobody else has written since it was looked through, and this connection changes no schema: it is as it was.
-    let data = first_int(session.connection, sql::DATA_VERSION)?;
-    if let Some(verified) = session.verified
-        && data == Some(verified.data)
-    {
-        return Ok(());
+    let data = data_version(session.connection)?;
+    if session.verified.is_some_and(|verified| verified.data == data) {
+        return Ok(data);
     }
     let schema = first_int(session.connection, sql::SCHEMA_VERSION)?;
     let version = Statement::new(sql::VERSION, []).first_row(session.connection)?;
@@ -34,8 +34,22 @@ pub(super) fn check(session: &mut Session<'_>, database: &str) -> Result<(), Fau
             return Err(StoreError::NotMigrated { database: database.into(), problem }.into());
         }
     }
-    *session.verified = schema.zip(data).map(|(schema, data)| Verified { schema, data });
-    Ok(())
+    *session.verified = schema.map(|schema| Verified { schema, data });
+    Ok(data)
+}
+
+/// The [version](crate::Facts::version) of the database: another one whenever anybody has written.
+///
+/// SQLite's own is a connection's: it leaves out what that connection writes itself, and stands still while it has a
+/// transaction open. A checkpoint that truncates the log raises it too, which costs a pass and is no harm.
+pub(super) fn version(session: Session<'_>) -> Result<u64, Fault> {
+    let data = data_version(session.connection)?;
+    Ok(session.version(data))
+}
+
+fn data_version(connection: &mut SqliteConnection) -> Result<i64, Fault> {
+    let untold = || StoreError::Corrupt { what: "data version", problem: "SQLite does not tell it".into() };
+    Ok(first_int(connection, sql::DATA_VERSION)?.ok_or_else(untold)?)
 }
 
 fn check_version(version: Option<&str>, database: &str) -> Result<(), Fault> {

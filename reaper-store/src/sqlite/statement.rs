@@ -16,8 +16,8 @@ use diesel::{
 
 use reaper_core::job::Key;
 
-pub(super) use crate::row::RawRow;
 use crate::row::{KEPT, LONGEST, Raw};
+pub(super) use crate::{form::Form, row::RawRow};
 
 /// A value that is bound.
 #[derive(Clone, Debug)]
@@ -71,41 +71,8 @@ impl<'v> From<Option<&'v Key>> for Value<'v> {
     }
 }
 
-/// The form of a statement: a text with named places (`:job`), taken apart, and which value of a list stands at each.
-/// A name may stand at several places.
-#[derive(Clone, Debug)]
-pub(super) struct Form {
-    /// The text before each place, and the name at it.
-    pieces: Vec<(&'static str, &'static str)>,
-    end: &'static str,
-    /// For each place, where its value stands in the list; nothing where none has its name.
-    order: Vec<Option<usize>>,
-}
-
-impl Form {
-    /// Takes a text apart, for lists of values with these names in this order.
-    pub(super) fn new(sql: &'static str, values: &[Named<'_>]) -> Self {
-        let mut pieces = Vec::new();
-        let mut rest = sql;
-        while let Some((before, after)) = rest.split_once(':') {
-            let end = after.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(after.len());
-            let (name, tail) = after.split_at(end);
-            pieces.push((before, name));
-            rest = tail;
-        }
-        let mut form = Self { pieces, end: rest, order: Vec::new() };
-        form.arrange(values);
-        form
-    }
-
-    fn arrange(&mut self, values: &[Named<'_>]) {
-        let at = |name: &str| values.iter().position(|(known, _)| *known == name);
-        self.order = self.pieces.iter().map(|(_, name)| at(name)).collect();
-    }
-}
-
 /// A value and its name.
-pub(super) type Named<'v> = (&'static str, Value<'v>);
+pub(super) type Named<'v> = crate::form::Named<Value<'v>>;
 
 /// A statement: its form, and a value for each name in it.
 #[derive(Debug)]
@@ -149,7 +116,7 @@ impl<'v> Statement<'v> {
 
 impl QueryFragment<Sqlite> for Statement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        for ((before, name), at) in self.form.pieces.iter().zip(&self.form.order) {
+        for (before, name, at) in self.form.places() {
             out.push_sql(before);
             match at.and_then(|at| self.values.get(at)) {
                 Some((_, Value::Int(n))) => out.push_bind_param::<Nullable<BigInt>, _>(n)?,
@@ -157,7 +124,7 @@ impl QueryFragment<Sqlite> for Statement<'_> {
                 None => return Err(Error::QueryBuilderError(format!("`:{name}` has no value").into())),
             }
         }
-        out.push_sql(self.form.end);
+        out.push_sql(self.form.end());
         Ok(())
     }
 }

@@ -2,58 +2,58 @@
 SELECT floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint;
 
 -- LOAD
-SELECT c.version, c.triggers, c.now, p.*, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at FROM jobs j
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
         ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at FROM jobs j
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
             AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
         ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at FROM jobs j
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
         ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at FROM jobs j
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
             AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
         ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
-    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at FROM jobs j
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
-    UNION ALL (SELECT 5 AS part, NULL::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at FROM jobs j
+    UNION ALL (SELECT 5 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.id = ANY(:suspects) AND j.id > :after_suspects
             AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END END
         ORDER BY j.id LIMIT :limit_suspects)
-    UNION ALL (SELECT 6 AS part, NULL::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at FROM jobs j
+    UNION ALL (SELECT 6 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = :host
             AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
         ORDER BY j.id LIMIT :limit_executors)
-    UNION ALL (SELECT 7 AS part, NULL::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at FROM jobs j
+    UNION ALL (SELECT 7 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = :host
             AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
             AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_monitors)
-    UNION ALL (SELECT 8 AS part, NULL::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at FROM jobs j
+    UNION ALL (SELECT 8 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
             AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
             AND coalesce(j.reaper_inherited, 0) & 1 = 0 AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_bare)
-    UNION ALL (SELECT 9 AS part, NULL::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at
+    UNION ALL (SELECT 9 AS part, NULL::bigint AS k, j.id
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
-            SELECT j.* FROM jobs j WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = l.host AND j.id > :after_lost_executors
+            SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = l.host AND j.id > :after_lost_executors
             AND starts_with(j.reaper_executor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
             AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
             AND (:host IS NULL OR (split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host))
             AND NOT (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0)
             ORDER BY j.id LIMIT :limit_lost_executors) j ORDER BY j.id LIMIT :limit_lost_executors)
-    UNION ALL (SELECT 10 AS part, NULL::bigint AS k, j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at
+    UNION ALL (SELECT 10 AS part, NULL::bigint AS k, j.id
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
-            SELECT j.* FROM jobs j WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = l.host AND j.id > :after_lost_monitors
+            SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = l.host AND j.id > :after_lost_monitors
             AND starts_with(j.reaper_monitor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
             AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
             AND (:host IS NULL OR (split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host))
@@ -62,7 +62,182 @@ SELECT c.version, c.triggers, c.now, p.*, t.id, t.stage, t.reaper_stage_version,
             AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
                 WHERE starts_with(j.reaper_executor, e.prefix) AND (e.whole = 1 OR j.reaper_node_bound = 1))
             ORDER BY j.id LIMIT :limit_lost_monitors) j ORDER BY j.id LIMIT :limit_lost_monitors)
-    ) p ON true LEFT JOIN LATERAL (SELECT t.id, CASE WHEN octet_length(t.stage::text) > 262144 THEN left(t.stage::text, 262144) || octet_length(t.stage::text) ELSE t.stage::text END AS stage, t.reaper_stage_version, CASE WHEN octet_length(t.branch::text) > 262144 THEN left(t.branch::text, 262144) || octet_length(t.branch::text) ELSE t.branch::text END AS branch, CASE WHEN octet_length(t.work_item_id::text) > 262144 THEN left(t.work_item_id::text, 262144) || octet_length(t.work_item_id::text) ELSE t.work_item_id::text END AS work_item_id FROM tasks t WHERE t.id = p.task_id OFFSET 0) t ON true;
+    ) j ON true;
+
+-- LOAD_HEALTHY
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT (SELECT max(version) FROM reaper_migrations),
+    (SELECT count(*) FROM pg_trigger
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
+            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)
+    UNION ALL (SELECT 6 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = :host
+            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+        ORDER BY j.id LIMIT :limit_executors)
+    UNION ALL (SELECT 7 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = :host
+            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
+        ORDER BY j.id LIMIT :limit_monitors)
+    ) j ON true;
+
+-- LOAD_DUE
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT (SELECT max(version) FROM reaper_migrations),
+    (SELECT count(*) FROM pg_trigger
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
+            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)
+    ) j ON true;
+
+-- LOAD_ON
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)
+    UNION ALL (SELECT 5 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.id = ANY(:suspects) AND j.id > :after_suspects
+            AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END END
+        ORDER BY j.id LIMIT :limit_suspects)
+    UNION ALL (SELECT 6 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = :host
+            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+        ORDER BY j.id LIMIT :limit_executors)
+    UNION ALL (SELECT 7 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = :host
+            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
+        ORDER BY j.id LIMIT :limit_monitors)
+    UNION ALL (SELECT 8 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
+            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND coalesce(j.reaper_inherited, 0) & 1 = 0 AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host
+        ORDER BY j.id LIMIT :limit_bare)
+    UNION ALL (SELECT 9 AS part, NULL::bigint AS k, j.id
+        FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
+            SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = l.host AND j.id > :after_lost_executors
+            AND starts_with(j.reaper_executor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
+            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND (:host IS NULL OR (split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host))
+            AND NOT (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0)
+            ORDER BY j.id LIMIT :limit_lost_executors) j ORDER BY j.id LIMIT :limit_lost_executors)
+    UNION ALL (SELECT 10 AS part, NULL::bigint AS k, j.id
+        FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
+            SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = l.host AND j.id > :after_lost_monitors
+            AND starts_with(j.reaper_monitor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
+            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND (:host IS NULL OR (split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host))
+            AND NOT (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0)
+            AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
+                WHERE starts_with(j.reaper_executor, e.prefix) AND (e.whole = 1 OR j.reaper_node_bound = 1))
+            ORDER BY j.id LIMIT :limit_lost_monitors) j ORDER BY j.id LIMIT :limit_lost_monitors)
+    ) j ON true;
+
+-- LOAD_HEALTHY_ON
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)
+    UNION ALL (SELECT 6 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = :host
+            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+        ORDER BY j.id LIMIT :limit_executors)
+    UNION ALL (SELECT 7 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = :host
+            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
+        ORDER BY j.id LIMIT :limit_monitors)
+    ) j ON true;
+
+-- LOAD_DUE_ON
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)
+    ) j ON true;
+
+-- JOBS
+SELECT j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN LATERAL (SELECT t.id, CASE WHEN octet_length(t.stage::text) > 262144 THEN left(t.stage::text, 262144) || octet_length(t.stage::text) ELSE t.stage::text END AS stage, t.reaper_stage_version, CASE WHEN octet_length(t.branch::text) > 262144 THEN left(t.branch::text, 262144) || octet_length(t.branch::text) ELSE t.branch::text END AS branch, CASE WHEN octet_length(t.work_item_id::text) > 262144 THEN left(t.work_item_id::text, 262144) || octet_length(t.work_item_id::text) ELSE t.work_item_id::text END AS work_item_id FROM tasks t WHERE t.id = j.task_id OFFSET 0) t ON true WHERE j.id = ANY(:jobs);
 
 -- JOB
 SELECT j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN LATERAL (SELECT t.id, CASE WHEN octet_length(t.stage::text) > 262144 THEN left(t.stage::text, 262144) || octet_length(t.stage::text) ELSE t.stage::text END AS stage, t.reaper_stage_version, CASE WHEN octet_length(t.branch::text) > 262144 THEN left(t.branch::text, 262144) || octet_length(t.branch::text) ELSE t.branch::text END AS branch, CASE WHEN octet_length(t.work_item_id::text) > 262144 THEN left(t.work_item_id::text, 262144) || octet_length(t.work_item_id::text) ELSE t.work_item_id::text END AS work_item_id FROM tasks t WHERE t.id = j.task_id OFFSET 0) t ON true WHERE j.id = :job;
@@ -280,6 +455,14 @@ SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
 -- SETTING
 SELECT value FROM reaper_settings WHERE key = :key;
 
+-- OUTSET
+SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT (SELECT max(version) FROM reaper_migrations),
+    (SELECT count(*) FROM pg_trigger
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
+            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')),
+    floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    CASE WHEN EXISTS (SELECT FROM reaper_outbox WHERE state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint)) THEN 1 ELSE 0 END) AS c (version, triggers, now, mode, breaker, due) LEFT JOIN reaper_nodes n ON :nodes = 1;
+
 -- SET
 INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value;
@@ -358,13 +541,13 @@ SELECT count(*) FROM agent_runs WHERE id = :run;
 -- CHECK
 SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A'));
 
 -- PREPARE
 SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')),
     CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN set_config('synchronous_commit', 'on', true) END,
     set_config('plan_cache_mode', 'force_generic_plan', true), set_config('lock_timeout', :lock_timeout, true), set_config('statement_timeout', :statement_timeout, true),

@@ -250,8 +250,8 @@ SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
 SELECT value FROM reaper_settings WHERE key = :key;
 
 -- OUTSET
-SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
-    EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)));
+SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)))) c LEFT JOIN reaper_nodes n ON :nodes;
 
 -- DATA_VERSION
 PRAGMA data_version;

@@ -16,9 +16,12 @@
 )]
 
 mod arguments;
+mod claims;
 mod draw;
 mod memory;
 mod parts;
+mod postgres;
+mod race;
 mod rounds;
 mod sqlite;
 mod table;
@@ -31,7 +34,12 @@ fn main() {
         println!("{}", memory::child(child));
         return;
     }
-    let tables = sqlite::tables(&arguments);
+    if let Some(database) = &arguments.racer {
+        println!("{}", race::racer(database));
+        return;
+    }
+    let mut tables = sqlite::tables(&arguments);
+    tables.extend(postgres::tables(&arguments));
     match arguments.output {
         Output::Text => tables.iter().for_each(|table| println!("{}", table.text())),
         Output::Json => println!("{}", serde_json::to_string_pretty(&table::json(&tables)).unwrap()),

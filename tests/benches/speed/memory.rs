@@ -1,16 +1,14 @@
 //! What a reaper keeps in memory. A process's peak never falls, so each figure is measured by a process of its own.
 
-use std::{fs, path::Path, process::Command, sync::Arc};
+use std::{fs, process::Command};
 
 use reaper_runner::Reaper;
-use reaper_store::sqlite::{Options, SqliteStore};
 
 use crate::{arguments::Child, parts};
 
 /// Settles whatever is to be settled in a database and answers with this process's peak, in kB.
 pub fn child(child: &Child) -> u64 {
-    let store = Arc::new(SqliteStore::open(&child.database, Options::default()).unwrap());
-    let reaper = Reaper::new(parts::parts(&store), parts::settings(child.budget));
+    let reaper = Reaper::new(parts::parts(&parts::open(&child.database)), parts::settings(child.budget));
     for _ in 0..child.passes {
         let report = reaper.run_once();
         assert_eq!(report.error, None);
@@ -22,7 +20,7 @@ pub fn child(child: &Child) -> u64 {
 }
 
 /// The peak of a process that does so, in MB.
-pub fn of_child(database: &Path, budget: usize, passes: usize) -> f64 {
+pub fn of_child(database: &str, budget: usize, passes: usize) -> f64 {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.arg("--child").arg(database).arg(budget.to_string()).arg(passes.to_string());
     let output = command.output().unwrap();

@@ -106,3 +106,12 @@ fn case_json(case: &Case) -> Value {
         }
     }
 }
+
+/// A count in a few letters.
+pub fn short(count: u64) -> String {
+    match count {
+        ..1000 => count.to_string(),
+        1000..1_000_000 => format!("{}k", count / 1000),
+        1_000_000.. => format!("{}M", count / 1_000_000),
+    }
+}

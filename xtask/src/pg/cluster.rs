@@ -135,13 +135,12 @@ fn settings(port: u16, folder: &Path, durability: Durability) -> Vec<String> {
         format!("port={port}"),
         format!("unix_socket_directories={}", folder.display()),
         "max_connections=200".to_owned(),
-        "shared_buffers=32MB".to_owned(),
         "dynamic_shared_memory_type=posix".to_owned(),
         "timezone=UTC".to_owned(),
         "log_timezone=UTC".to_owned(),
     ];
     if durability == Durability::Volatile {
-        settings.extend(["fsync=off", "full_page_writes=off"].map(str::to_owned));
+        settings.extend(["fsync=off", "full_page_writes=off", "shared_buffers=32MB"].map(str::to_owned));
     }
     settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()
 }

@@ -9,6 +9,19 @@ macro_rules! event_columns {
 statements! {
     SETTING = "SELECT value FROM reaper_settings WHERE key = :key";
 
+    /// What a pass has to know first, beside each node, if those are wanted.
+    OUTSET = concat!(
+    "SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT ",
+    checked!(),
+    ",
+    ",
+    now!(),
+    ", (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    CASE WHEN EXISTS (SELECT FROM reaper_outbox WHERE ",
+    due!(),
+    ") THEN 1 ELSE 0 END) AS c (version, triggers, now, mode, breaker, due) LEFT JOIN reaper_nodes n ON :nodes = 1"
+);
+
     SET = "INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 

@@ -11,15 +11,7 @@ macro_rules! not_due {
 /// The beginning of a part: its number, the key that it is ordered by, its columns.
 macro_rules! part {
     ($number:literal, $key:literal) => {
-        concat!(
-            "(SELECT ",
-            $number,
-            " AS part, ",
-            $key,
-            "::bigint AS k, ",
-            job_columns!(),
-            " FROM jobs j\n        WHERE "
-        )
+        concat!("(SELECT ", $number, " AS part, ", $key, "::bigint AS k, j.id FROM jobs j\n        WHERE ")
     };
 }
 
@@ -30,11 +22,9 @@ macro_rules! lost_part {
         concat!(
             "(SELECT ",
             $number,
-            " AS part, NULL::bigint AS k, ",
-            job_columns!(),
-            "
+            " AS part, NULL::bigint AS k, j.id
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
-            SELECT j.* FROM jobs j WHERE j.status = 'running' AND ",
+            SELECT j.id FROM jobs j WHERE j.status = 'running' AND ",
             $process,
             " IS NOT NULL AND ",
             host!($process),
@@ -65,26 +55,10 @@ macro_rules! lost_part {
     };
 }
 
-statements! {
-    NOW = concat!("SELECT ", now!());
-
-    /// A load. The parts are disjoint, each is driven by an index of its own and holds at most so many rows; one that is
-    /// not wanted, or was read to its end, has a limit of 0. The parts hold the rows whole, and the tasks come by
-    /// `LATERAL`: a join of the parts with a table would let the planner read that table. The order of a part without a
-    /// key begins with the column that is NULL in it, because the index has it so. The status of a
-    /// suspect is looked at where no index of the owner's on it can tempt the planner. The first row's clock stands in every
-    /// row, and in the only one where no part has any.
-    LOAD = concat!(
-    "SELECT c.version, c.triggers, c.now, p.*, ",
-    task_columns!(),
-    "
-    FROM (SELECT ",
-    checked!(),
-    ", ",
-    now!(),
-    ") AS c (version, triggers, now) LEFT JOIN (
-    ",
-    part!(0, "NULL"),
+/// The parts of what time brings up, and the late finishes.
+macro_rules! due_parts {
+    () => {
+        concat!(part!(0, "NULL"),
     "j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
         ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)",
     "
@@ -108,65 +82,178 @@ statements! {
     UNION ALL ",
     part!(4, "NULL"),
     "j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
-        ORDER BY j.id LIMIT :limit_late)",
-    "
-    UNION ALL ",
-    part!(5, "NULL"),
-    "j.id = ANY(:suspects) AND j.id > :after_suspects
+        ORDER BY j.id LIMIT :limit_late)")
+    };
+}
+
+/// What was seen dead before. The status is looked at where no index of the owner's on it can tempt the planner.
+macro_rules! suspect_part {
+    () => {
+        concat!(
+            part!(5, "NULL"),
+            "j.id = ANY(:suspects) AND j.id > :after_suspects
             AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE ",
-    not_due!(),
-    " END
-        ORDER BY j.id LIMIT :limit_suspects)",
-    "
-    UNION ALL ",
-    part!(6, "NULL"),
-    "j.status = 'running' AND j.reaper_executor IS NOT NULL AND ",
-    host!("j.reaper_executor"),
-    " = :host
+            not_due!(),
+            " END
+        ORDER BY j.id LIMIT :limit_suspects)"
+        )
+    };
+}
+
+/// What runs on this host.
+macro_rules! here_parts {
+    () => {
+        concat!(
+            part!(6, "NULL"),
+            "j.status = 'running' AND j.reaper_executor IS NOT NULL AND ",
+            host!("j.reaper_executor"),
+            " = :host
             AND j.id > :after_executors AND ",
-    not_due!(),
-    " AND j.id <> ALL(:suspects)
+            not_due!(),
+            " AND j.id <> ALL(:suspects)
         ORDER BY j.id LIMIT :limit_executors)",
-    "
+            "
     UNION ALL ",
-    part!(7, "NULL"),
-    "j.status = 'running' AND j.reaper_monitor IS NOT NULL AND ",
-    host!("j.reaper_monitor"),
-    " = :host
+            part!(7, "NULL"),
+            "j.status = 'running' AND j.reaper_monitor IS NOT NULL AND ",
+            host!("j.reaper_monitor"),
+            " = :host
             AND j.id > :after_monitors AND ",
-    not_due!(),
-    " AND j.id <> ALL(:suspects)
+            not_due!(),
+            " AND j.id <> ALL(:suspects)
             AND ",
-    host!("j.reaper_executor"),
-    " IS DISTINCT FROM :host
-        ORDER BY j.id LIMIT :limit_monitors)",
-    "
-    UNION ALL ",
-    part!(8, "NULL"),
-    "j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
+            host!("j.reaper_executor"),
+            " IS DISTINCT FROM :host
+        ORDER BY j.id LIMIT :limit_monitors)"
+        )
+    };
+}
+
+/// What is known by a bare pid alone.
+macro_rules! bare_part {
+    () => {
+        concat!(
+            part!(8, "NULL"),
+            "j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
             AND ",
-    not_due!(),
-    " AND j.id <> ALL(:suspects)
+            not_due!(),
+            " AND j.id <> ALL(:suspects)
             AND coalesce(j.reaper_inherited, 0) & 1 = 0 AND ",
-    host!("j.reaper_monitor"),
-    " IS DISTINCT FROM :host
-        ORDER BY j.id LIMIT :limit_bare)
+            host!("j.reaper_monitor"),
+            " IS DISTINCT FROM :host
+        ORDER BY j.id LIMIT :limit_bare)"
+        )
+    };
+}
+
+/// What ran on lost nodes.
+macro_rules! lost_parts {
+    () => {
+        concat!(
+            lost_part!(9, "j.reaper_executor", ":after_lost_executors", ":limit_lost_executors", ""),
+            "
     UNION ALL ",
-    lost_part!(9, "j.reaper_executor", ":after_lost_executors", ":limit_lost_executors", ""),
-    "
-    UNION ALL ",
-    lost_part!(
-        10,
-        "j.reaper_monitor",
-        ":after_lost_monitors",
-        ":limit_lost_monitors",
-        "
+            lost_part!(
+                10,
+                "j.reaper_monitor",
+                ":after_lost_monitors",
+                ":limit_lost_monitors",
+                "
             AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
                 WHERE starts_with(j.reaper_executor, e.prefix) AND (e.whole = 1 OR j.reaper_node_bound = 1))"
-    ),
-    "
-    ) p ON true",
-    task_of!("p")
+            )
+        )
+    };
+}
+
+/// Where the rows of a load are: for each the number of its part, the key that the part is ordered by, its id; the clock
+/// stands beside each, and alone where there is none. The parts are disjoint, each is driven by an index of its own and
+/// holds at most so many rows; one that is not wanted, or was read to its end, has a limit of 0. The order of a part
+/// without a key begins with the column that is NULL in it, because the index has it so.
+macro_rules! places {
+    ($checked:expr, $parts:expr) => {
+        concat!(
+            "SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT ",
+            $checked,
+            ", ",
+            now!(),
+            ") AS c (version, triggers, now) LEFT JOIN (
+    ",
+            $parts,
+            "
+    ) j ON true"
+        )
+    };
+}
+
+macro_rules! all_parts {
+    () => {
+        concat!(
+            due_parts!(),
+            "
+    UNION ALL ",
+            suspect_part!(),
+            "
+    UNION ALL ",
+            here_parts!(),
+            "
+    UNION ALL ",
+            bare_part!(),
+            "
+    UNION ALL ",
+            lost_parts!()
+        )
+    };
+}
+
+macro_rules! healthy_parts {
+    () => {
+        concat!(
+            due_parts!(),
+            "
+    UNION ALL ",
+            here_parts!()
+        )
+    };
+}
+
+/// In place of what is looked at once in a call.
+macro_rules! unchecked {
+    () => {
+        "NULL::text, NULL::bigint"
+    };
+}
+
+statements! {
+    NOW = concat!("SELECT ", now!());
+
+    /// Most loads find nothing, and what the server does for a statement grows with its parts and its columns. So there
+    /// is one for each kind of pass, and the rows themselves are read afterwards, if there are any.
+    LOAD = places!(checked!(), all_parts!());
+
+    /// The same where there is neither a suspect nor a lost node, and bare pids are not believed.
+    LOAD_HEALTHY = places!(checked!(), healthy_parts!());
+
+    /// The same where only time brings anything up.
+    LOAD_DUE = places!(checked!(), due_parts!());
+
+    /// The same three within a call that has looked at the schema already.
+    LOAD_ON = places!(unchecked!(), all_parts!());
+
+    LOAD_HEALTHY_ON = places!(unchecked!(), healthy_parts!());
+
+    LOAD_DUE_ON = places!(unchecked!(), due_parts!());
+
+    /// The rows that a load has found. The tasks come by `LATERAL`: a join would let the planner read that table.
+    JOBS = concat!(
+    "SELECT ",
+    job_columns!(),
+    ", ",
+    task_columns!(),
+    " FROM jobs j",
+    task_of!("j"),
+    " WHERE j.id = ANY(:jobs)"
 );
 
     JOB = concat!("SELECT ", job_columns!(), ", ", task_columns!(), " FROM jobs j", task_of!("j"), " WHERE j.id = :job");

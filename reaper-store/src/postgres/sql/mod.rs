@@ -89,12 +89,26 @@ macro_rules! task_of {
     };
 }
 
-/// What [`check`](super::schema::check) looks at: the latest version, and how many of Reaper's triggers are on.
+/// Which effects are due.
+macro_rules! due {
+    () => {
+        concat!(
+            "state = 'pending' AND due_at <= ",
+            now!(),
+            " AND (leased_until IS NULL OR leased_until <= ",
+            now!(),
+            ")"
+        )
+    };
+}
+
+/// What [`check`](super::schema::check) looks at: the latest version, and how many of Reaper's triggers are on. The tables
+/// are looked up once, and not for every trigger that there is.
 macro_rules! checked {
     () => {
         "(SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid IN (to_regclass('jobs'), to_regclass('agent_runs'), to_regclass('tasks'))
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
             AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A'))"
     };
 }

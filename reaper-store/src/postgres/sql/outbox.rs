@@ -1,17 +1,5 @@
 //! The outbox.
 
-macro_rules! due {
-    () => {
-        concat!(
-            "state = 'pending' AND due_at <= ",
-            now!(),
-            " AND (leased_until IS NULL OR leased_until <= ",
-            now!(),
-            ")"
-        )
-    };
-}
-
 macro_rules! leased {
     () => {
         " WHERE key = :key AND state = 'pending' AND lease_token = :token"

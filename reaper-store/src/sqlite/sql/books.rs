@@ -9,14 +9,14 @@ macro_rules! event_columns {
 statements! {
     SETTING = "SELECT value FROM reaper_settings WHERE key = :key";
 
-    /// What a pass has to know first, in one row.
+    /// What a pass has to know first, beside each node, if those are wanted.
     OUTSET = concat!(
-    "SELECT ",
+    "SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT ",
     now!(),
     ", (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
     EXISTS (SELECT 1 FROM reaper_outbox WHERE ",
     due!(),
-    ")"
+    ")) c LEFT JOIN reaper_nodes n ON :nodes"
 );
 
     /// Another number whenever another connection has written.

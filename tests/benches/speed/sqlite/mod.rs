@@ -6,12 +6,14 @@ mod rescue;
 mod rows;
 mod sql;
 
-use rows::{Rowed, Rows};
+use rows::Rowed;
 
 use crate::{
     arguments::Arguments,
     memory,
-    table::{Case, Table},
+    parts::Rows,
+    race,
+    table::{Case, Table, short},
 };
 
 /// All tables that are asked for.
@@ -28,8 +30,11 @@ pub fn tables(arguments: &Arguments) -> Vec<Table> {
     if wants("sqlite-memory") {
         tables.push(memories(arguments.short));
     }
+    if wants("sqlite-race") {
+        tables.push(races(arguments.short, rounds));
+    }
     if arguments.history && wants("sqlite-history") {
-        tables.push(history(arguments.short, rounds));
+        tables.push(history(arguments, rounds));
     }
     tables
 }
@@ -77,11 +82,11 @@ fn memories(is_short: bool) -> Table {
         &[(100_000, 1000, 10), (100_000, 10_000, 11), (1_000_000, 1000, 3)]
     };
     let idle = Rowed::new(Rows::default());
-    let idle = memory::of_child(&idle.path(), 1000, 3);
+    let idle = memory::of_child(idle.path().to_str().unwrap(), 1000, 3);
     let cases = sizes.iter().map(|&(orphans, budget, passes)| {
         eprintln!("sqlite: memory of settling {orphans}");
         let rows = Rowed::new(Rows { running: orphans, orphans, ..Rows::default() });
-        let value = memory::of_child(&rows.path(), budget, passes) - idle;
+        let value = memory::of_child(rows.path().to_str().unwrap(), budget, passes) - idle;
         Case::Figure {
             name: format!("{} orphans, {passes} passes of {budget}", short(orphans)),
             value,
@@ -96,8 +101,25 @@ fn memories(is_short: bool) -> Table {
     }
 }
 
-fn history(is_short: bool, rounds: usize) -> Table {
-    let past = if is_short { 10_000 } else { 10_000_000 };
+fn races(is_short: bool, rounds: usize) -> Table {
+    let orphans = if is_short { 1000 } else { 10_000 };
+    eprintln!("sqlite: processes racing over {orphans} orphans");
+    let rows = Rowed::new(Rows { running: orphans, orphans, ..Rows::default() });
+    let measured = race::measure(
+        rounds,
+        orphans,
+        || rows.copy().to_str().unwrap().to_owned(),
+        |database| rows::events(database.as_ref()),
+    );
+    Table {
+        name: "sqlite-race",
+        title: "SQLite: orphans settled by one process and by sixteen at once".into(),
+        cases: vec![Case::Times { name: format!("{} orphans", short(orphans)), size: orphans, measured }],
+    }
+}
+
+fn history(arguments: &Arguments, rounds: usize) -> Table {
+    let past = arguments.past();
     eprintln!("sqlite: {past} finished jobs and as many events");
     let rows = Rowed::new(Rows { running: 10_000, orphans: 0, finished: past, events: past });
     let case =
@@ -107,14 +129,6 @@ fn history(is_short: bool, rounds: usize) -> Table {
     drop(rows);
     let rows = Rowed::new(Rows { running: 10_000, orphans: 1000, finished: past, events: past });
     let rescue = case("1k of 10k rescued", rescue::rescue(&rows, 1000, rounds, None));
-    let title = "SQLite: ten million finished jobs and events beside".into();
+    let title = "SQLite: a long past beside".into();
     Table { name: "sqlite-history", title, cases: vec![idle, quiet, rescue] }
-}
-
-fn short(count: u64) -> String {
-    match count {
-        ..1000 => count.to_string(),
-        1000..1_000_000 => format!("{}k", count / 1000),
-        1_000_000.. => format!("{}M", count / 1_000_000),
-    }
 }

@@ -1,23 +1,17 @@
 //! Orphans put back in the queue, each with its event.
 
-use std::{fmt::Write as _, path::Path};
+use std::path::Path;
 
 use diesel::{SqliteConnection, connection::SimpleConnection as _};
-use reaper_core::{Clock, Observation, decide, plan::Planned};
-use reaper_runner::{Reaper, claim::claim_of};
-use reaper_store::{
-    Claim, Claims as _, Facts as _, Outcome,
-    claims::Actor,
-    facts::{Cursor, Here, Wanted},
-    sqlite::SqliteStore,
-};
+use reaper_runner::Reaper;
+use reaper_store::Outcome;
 
 use super::{
     rows::{self, Rowed},
     sql::{Sql, Value},
 };
 use crate::{
-    parts,
+    claims, parts,
     rounds::{Measured, Role, Runner, measure, once},
 };
 
@@ -33,10 +27,9 @@ const ROWS: usize = 500;
 
 /// The orphans of `rows` settled once by raw SQL, once by the store's claims, once by a reaper's whole pass.
 pub fn rescue(rows: &Rowed, orphans: usize, rounds: usize, goal: Option<f64>) -> Vec<Measured> {
-    let claims = claims(&rows.store(), orphans);
-    assert_eq!(claims.len(), orphans);
-    let ids = serde_json::to_string(&claims.iter().map(id_of).collect::<Vec<_>>()).unwrap();
-    let inserts: Vec<_> = claims.chunks(ROWS).map(insert).collect();
+    let claims = claims::of_orphans(rows.store().as_ref(), orphans);
+    let ids = serde_json::to_string(&claims.iter().map(claims::id_of).collect::<Vec<_>>()).unwrap();
+    let inserts = claims::inserts(&claims, ROWS);
     let raw = |connection: fn(&Path) -> SqliteConnection| {
         let mut connection = connection(&rows.copy());
         let (time, changed) = once(|| {
@@ -76,60 +69,4 @@ pub fn rescue(rows: &Rowed, orphans: usize, rounds: usize, goal: Option<f64>) ->
         Runner { who: "reaper, a whole pass", role: Role::Subject, goal: None, run: Box::new(pass) },
     ];
     measure(rounds, runners)
-}
-
-/// The claims that a pass makes of all orphans.
-fn claims(store: &SqliteStore, orphans: usize) -> Vec<Claim> {
-    let now = store.now().unwrap();
-    let wanted = Wanted {
-        exits_until: never(),
-        started_until: never(),
-        late_finishes: false,
-        suspects: Vec::new(),
-        here: Some(Here { host: parts::HERE.into(), bare_pids: false }),
-        lost: Vec::new(),
-    };
-    let page = store.load(&wanted, &Cursor::default(), orphans).unwrap();
-    let policy = parts::settings(orphans).policy;
-    let clock = Clock::at(now);
-    let claims = page.rows.into_iter().map(|row| {
-        let job = row.unwrap();
-        let look = |process: &Option<_>| reaper_gate::Probe::probe(&parts::ByPid, process.as_ref().unwrap());
-        let (executor, monitor) = (look(&job.executor), look(&job.monitor));
-        let seen = Observation { executor, monitor, ..Observation::NONE };
-        let decision = decide(&job, &seen, &clock, &policy);
-        claim_of(&Planned { job, seen, decision }, &policy, Actor::Reaper, 7).unwrap()
-    });
-    claims.collect()
-}
-
-/// Before every row.
-fn never() -> reaper_core::Timestamp {
-    reaper_core::Timestamp::UNIX_EPOCH
-}
-
-fn id_of(claim: &Claim) -> i64 {
-    claim.attempt.job.as_int().unwrap()
-}
-
-/// The event rows of some claims as one raw INSERT.
-fn insert(claims: &[Claim]) -> String {
-    let mut text =
-        "INSERT INTO reaper_events (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, \
-                    evidence) VALUES "
-            .to_owned();
-    for (at, claim) in claims.iter().enumerate() {
-        let comma = if at == 0 { "" } else { "," };
-        let fence = &claim.attempt.fence;
-        let (rule, reason, evidence) =
-            (&claim.rule, &claim.reason, claim.evidence.to_string().replace('\'', "''"));
-        write!(
-            text,
-            "{comma}({},1790000000000,{},{fence},'reaper','requeue','{rule}','{reason}','running','queued','{evidence}')",
-            claim.event.0,
-            id_of(claim),
-        )
-        .unwrap();
-    }
-    text
 }

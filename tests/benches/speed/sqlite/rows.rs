@@ -8,26 +8,14 @@ use std::{
 
 use diesel::{SqliteConnection, connection::SimpleConnection as _};
 use reaper_store::{
-    Schema as _,
+    Schema as _, Store,
     sqlite::{Options, SqliteStore, connect},
 };
 use reaper_tests::database::SEED_TABLES;
 use tempfile::TempDir;
 
-use crate::parts::{DEAD, HERE};
-
-/// How many rows of which kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Rows {
-    /// Jobs that run.
-    pub running: u64,
-    /// How many of those have lost executor and monitor, spread evenly.
-    pub orphans: u64,
-    /// Jobs that are done.
-    pub finished: u64,
-    /// Events of the past.
-    pub events: u64,
-}
+use super::sql::Sql;
+use crate::parts::{self, DEAD, HERE, Rows};
 
 /// A database, in a folder of its own.
 #[derive(Debug)]
@@ -89,7 +77,7 @@ impl Rowed {
     }
 
     /// A store on it.
-    pub fn store(&self) -> Arc<SqliteStore> {
+    pub fn store(&self) -> Arc<dyn Store> {
         store(&self.path())
     }
 
@@ -112,8 +100,8 @@ impl Rowed {
 }
 
 /// A store on a file.
-pub fn store(path: &Path) -> Arc<SqliteStore> {
-    Arc::new(SqliteStore::open(path, Options::default()).unwrap())
+pub fn store(path: &Path) -> Arc<dyn Store> {
+    parts::open(path.to_str().unwrap())
 }
 
 /// A connection to a file, as the store's own are.
@@ -126,4 +114,16 @@ pub fn plain(path: &Path) -> SqliteConnection {
     let mut connection = <SqliteConnection as diesel::Connection>::establish(path.to_str().unwrap()).unwrap();
     connection.batch_execute("PRAGMA synchronous = FULL").unwrap();
     connection
+}
+
+/// How many events there are, and of how many attempts.
+pub fn events(path: &Path) -> (u64, u64) {
+    let mut connection = connection(path);
+    let count = |what: &'static str, connection: &mut SqliteConnection| {
+        u64::try_from(Sql(what, Vec::new()).ids(connection)[0]).unwrap()
+    };
+    (
+        count("SELECT count(*) FROM reaper_events", &mut connection),
+        count("SELECT count(*) FROM (SELECT DISTINCT job_id, fence FROM reaper_events)", &mut connection),
+    )
 }
