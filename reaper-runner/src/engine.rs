@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use reaper_core::{Action, Alert, Breaker, Effect, Mode, NodeId, PassKind, Plan, plan::Planned};
+use reaper_core::{Action, Alert, Breaker, Effect, Mode, PassKind, Plan, plan::Planned};
 use reaper_store::{
     Claim, Outcome, StoreError,
     claims::Actor,
@@ -182,23 +182,6 @@ impl Engine {
         }
         self.settle(plan.claim, report, &mut after)?;
         Ok(after)
-    }
-
-    /// Tells somebody of each other boot of this host that beats: two machines share its name.
-    fn tell_of_doubles(&self, doubles: &[NodeId], mode: Mode) -> Result<(), StoreError> {
-        for double in doubles {
-            tracing::error!(node = %double, "another boot of this very host beats: two machines share its name");
-            if mode == Mode::Enforce {
-                let text = format!(
-                    "two machines call themselves {}: {double} beats beside this one. Nothing of it is settled here. Give \
-                     each its own `host` in reaper.toml, or its own machine id",
-                    double.host
-                );
-                let alert = Alert { kind: "host_shared".into(), job: None, text };
-                self.parts.store.post(&format!("host_shared:{double}"), &Effect::Alert(alert)).map(|_| ())?;
-            }
-        }
-        Ok(())
     }
 
     /// Whether there is nothing to do in this pass, because nothing has happened since one that found nothing.

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use reaper_core::NodeId;
+use reaper_core::{Alert, Effect, Mode, NodeId};
 use reaper_store::{
     StoreError,
     nodes::{Beaten, NodeBeat},
@@ -124,5 +124,24 @@ impl Beater {
             }
             Err(error) => tracing::warn!(%error, "the node could not beat"),
         }
+    }
+}
+
+impl Engine {
+    /// Tells somebody of each other boot of this host that beats: two machines share its name.
+    pub(crate) fn tell_of_doubles(&self, doubles: &[NodeId], mode: Mode) -> Result<(), StoreError> {
+        for double in doubles {
+            tracing::error!(node = %double, "another boot of this very host beats: two machines share its name");
+            if mode == Mode::Enforce {
+                let text = format!(
+                    "two machines call themselves {}: {double} beats beside this one. Nothing of it is settled here. Give \
+                     each its own `host` in reaper.toml, or its own machine id",
+                    double.host
+                );
+                let alert = Alert { kind: "host_shared".into(), job: None, text };
+                self.parts.store.post(&format!("host_shared:{double}"), &Effect::Alert(alert)).map(|_| ())?;
+            }
+        }
+        Ok(())
     }
 }
