@@ -19,35 +19,10 @@ impl Sleeper {
         Self(command.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
     }
 
-    /// Its pid.
+    /// Starts one that carries an attempt in its environment, in a session of its own, and waits until it shows what it
+    /// carries: in the middle of an exec a process shows nothing.
     #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Whether it still runs.
-    #[must_use]
-    pub fn is_running(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
-    }
-}
-
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        // It may have been ended by what is tested.
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// A process that carries an attempt in its environment, in a session of its own, and lives until it is dropped.
-#[derive(Debug)]
-pub struct Carrier(Child);
-
-impl Carrier {
-    /// Starts it, and waits until it shows what it carries: in the middle of an exec a process shows nothing.
-    #[must_use]
-    pub fn start(attempt: &str) -> Self {
+    pub fn carrying(attempt: &str) -> Self {
         let mut command = Command::new("setsid");
         command.args(["sh", "-c", "echo here; exec sleep 600"]).env("REAPER_ATTEMPT", attempt);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
@@ -71,7 +46,7 @@ impl Carrier {
     }
 }
 
-impl Drop for Carrier {
+impl Drop for Sleeper {
     fn drop(&mut self) {
         // It may have been ended by what is tested.
         self.0.kill().ok();

@@ -10,7 +10,7 @@ use std::{
 use reaper_tests::{
     database::Database,
     jobs::{RunningJob, task},
-    processes::{Carrier, dead_pid},
+    processes::{Sleeper, dead_pid},
     program::{Program, adopted},
 };
 use serde_json::Value;
@@ -116,7 +116,7 @@ fn printed() -> BTreeMap<String, Value> {
     run("nodes", &["nodes"], 0);
     run("declare-dead", &["declare-dead", "build-7"], 0);
     let fence = db.value(&format!("SELECT reaper_fence FROM jobs WHERE id = {job}")).unwrap();
-    let carrier = Carrier::start(&format!("{job}:{fence}"));
+    let carrier = Sleeper::carrying(&format!("{job}:{fence}"));
     run("processes", &["processes"], 0);
     drop(carrier);
     run("requeue-running", &["requeue-running", "--all"], 0);

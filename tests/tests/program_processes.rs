@@ -2,7 +2,7 @@
 
 use reaper_tests::{
     jobs::RunningJob,
-    processes::Carrier,
+    processes::Sleeper,
     program::{adopted, eventually},
 };
 
@@ -17,10 +17,10 @@ fn what_has_moved_on_is_listed_and_stopped_and_nothing_else() {
     };
     let [requeued, failed, taken, running] = [0; 4].map(|_| RunningJob::default().insert(&db));
     let [mut of_requeued, mut of_failed, mut of_taken, mut of_running] =
-        [requeued, failed, taken, running].map(|job| Carrier::start(&attempt(job)));
+        [requeued, failed, taken, running].map(|job| Sleeper::carrying(&attempt(job)));
     // Another queue's job has the same number, and a fence that nothing here has heard of.
-    let mut of_another = Carrier::start(&format!("{requeued}:4711"));
-    let mut of_nobody = Carrier::start("99:4711");
+    let mut of_another = Sleeper::carrying(&format!("{requeued}:4711"));
+    let mut of_nobody = Sleeper::carrying("99:4711");
 
     let list = || program.run(&["processes", "--output", "json"]).ok().json().remove(0);
     assert_eq!(list()["processes"].as_array().unwrap().len(), 0, "all of it is running");

@@ -9,12 +9,15 @@
 )]
 
 mod adopt;
+#[path = "../both/at_once.rs"]
+mod at_once;
 mod claims;
 mod contract;
 mod database;
 mod errors;
 mod foreign;
 mod migrate;
+#[path = "../both/nodes.rs"]
 mod nodes;
 mod proxy;
 mod roles;

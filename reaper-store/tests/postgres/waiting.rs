@@ -1,7 +1,7 @@
 //! Two connections, one of which waits for a row that the other one writes: whatever commits first stands, and whoever
 //! comes second sees it.
 
-use std::{sync::Barrier, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use reaper_core::{Alert, Effect, JobSnapshot, Status};
 use reaper_store::{
@@ -12,6 +12,7 @@ use reaper_store::{
 };
 
 use crate::{
+    at_once,
     claims::claim,
     database::{Database, Program},
 };
@@ -264,20 +265,5 @@ fn attaches_and_exits_at_once_lose_none() {
          INSERT INTO jobs (id, agent, repo, status) SELECT i, 'a', 'r', 'running' FROM generate_series(1, {JOBS}) AS n (i)"
     ));
     let (one, other) = (Program::on(database.url()), Program::on(database.url()));
-    let barrier = Barrier::new(2);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for id in 1..=JOBS {
-                barrier.wait();
-                one.run(&format!("UPDATE jobs SET run_id = {id} WHERE id = {id}"));
-            }
-        });
-        scope.spawn(|| {
-            for id in 1..=JOBS {
-                barrier.wait();
-                other.run(&format!("UPDATE agent_runs SET exit_code = 5 WHERE id = {id}"));
-            }
-        });
-    });
-    assert_eq!(database.program.number("SELECT count(*) AS x FROM jobs WHERE reaper_exit_code = 5"), Some(JOBS));
+    at_once::lose_none(&database, one, other, JOBS);
 }

@@ -10,6 +10,8 @@
 )]
 
 mod adopt;
+#[path = "../both/at_once.rs"]
+mod at_once;
 mod claims;
 #[cfg(feature = "contract")]
 mod contract;
@@ -18,6 +20,7 @@ mod errors;
 #[cfg(feature = "contract")]
 mod foreign;
 mod migrate;
+#[path = "../both/nodes.rs"]
 mod nodes;
 mod python;
 mod rows;

@@ -10,6 +10,7 @@ use reaper_store::{
 };
 
 use crate::{
+    at_once,
     claims::claim,
     database::{Database, Program},
 };
@@ -97,20 +98,5 @@ fn attaches_and_exits_at_once_lose_none() {
          INSERT INTO jobs (id, agent, repo, status) SELECT id, 'a', 'r', 'running' FROM agent_runs"
     ));
     let (one, other) = (Program::on(&database.path()), Program::on(&database.path()));
-    let barrier = Barrier::new(2);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for id in 1..=JOBS {
-                barrier.wait();
-                one.run(&format!("UPDATE jobs SET run_id = {id} WHERE id = {id}"));
-            }
-        });
-        scope.spawn(|| {
-            for id in 1..=JOBS {
-                barrier.wait();
-                other.run(&format!("UPDATE agent_runs SET exit_code = 5 WHERE id = {id}"));
-            }
-        });
-    });
-    assert_eq!(database.program.number("SELECT count(*) AS x FROM jobs WHERE reaper_exit_code = 5"), Some(JOBS));
+    at_once::lose_none(&database, one, other, JOBS);
 }
