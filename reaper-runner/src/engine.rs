@@ -119,12 +119,15 @@ impl Engine {
 
     fn try_pass(&self, kind: PassKind, report: &mut PassReport) -> Result<After, StoreError> {
         let mut memory = locked(&self.memory);
-        if self.spool_is_empty() && self.rests(kind, &mut memory, report)? {
+        let has_exits = !self.spool_is_empty();
+        if !has_exits && self.rests(kind, &mut memory, report)? {
             return Ok(After::default());
         }
         memory.rest = None;
         // Before anything is loaded: what they tell is a fact of this pass.
-        self.import_exits()?;
+        if has_exits {
+            self.import_exits()?;
+        }
         let began = self.parts.time.monotonic();
         let stricter = |mode: Mode| self.settings.mode.min(mode);
         let is_on = |outset: &Outset| stricter(outset.mode) != Mode::Off;
@@ -313,13 +316,7 @@ impl Engine {
 
     /// A courier for this reaper's outbox.
     pub(crate) fn courier(&self) -> Courier {
-        Courier {
-            store: Arc::clone(&self.parts.store),
-            advance: Arc::clone(&self.parts.advance),
-            notify: Arc::clone(&self.parts.notify),
-            lease: self.settings.delivery_lease,
-            tries: self.settings.delivery_tries,
-        }
+        self.parts.courier(self.settings.delivery_lease, self.settings.delivery_tries)
     }
 
     /// Delivers what a pass stored, and whatever else is due where the mode allows it.

@@ -1,7 +1,7 @@
 //! Whether the attempt that a process carries is still this database's running one.
 
 use reaper_core::{Attempt, Status};
-use reaper_store::{Store, StoreError, history};
+use reaper_store::{Store, StoreError, history::Query};
 
 /// How an attempt stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +31,18 @@ pub(crate) fn standing(store: &dyn Store, attempt: &Attempt) -> Result<Standing,
         Some(Err(_)) => return Ok(Standing::NotKnown),
         Some(Ok(_)) | None => {}
     }
-    let query = history::Query { job: Some(attempt.job.clone()), since: None, limit: usize::MAX };
-    let events = store.events(&query)?;
-    let was_ours = events.iter().any(|event| event.fence.as_ref() == Some(&attempt.fence));
-    Ok(match (was_ours, row) {
+    Ok(match (is_recorded(store, attempt, usize::MAX)?, row) {
         (false, _) => Standing::NotKnown,
         (true, None) => Standing::MovedOn("the job is gone".to_owned()),
         (true, Some(_)) => Standing::MovedOn("taken again".to_owned()),
     })
+}
+
+/// Whether one of the latest so many events of its job names the attempt: it was this database's.
+pub(crate) fn is_recorded(store: &dyn Store, attempt: &Attempt, latest: usize) -> Result<bool, StoreError> {
+    let query = Query { job: Some(attempt.job.clone()), since: None, limit: latest };
+    let events = store.events(&query)?;
+    Ok(events.iter().any(|event| event.fence.as_ref() == Some(&attempt.fence)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use reaper_core::{Mode, Policy, node::NodeTiming};
 use reaper_gate::{Advance, Gate, Leases, Notify, Probe, Stop};
 use reaper_store::Store;
 
-use crate::{Time, exec::Spool};
+use crate::{Courier, Time, exec::Spool};
 
 /// The layers that a reaper is composed of.
 #[derive(Clone, Debug)]
@@ -27,6 +27,19 @@ pub struct Parts {
     pub leases: Option<Arc<dyn Leases>>,
     /// The clocks.
     pub time: Arc<dyn Time>,
+}
+
+impl Parts {
+    /// A courier between these parts, that leases an effect for so long and tries to deliver it so often.
+    pub(crate) fn courier(&self, lease: Duration, tries: u32) -> Courier {
+        Courier {
+            store: Arc::clone(&self.store),
+            advance: Arc::clone(&self.advance),
+            notify: Arc::clone(&self.notify),
+            lease,
+            tries,
+        }
+    }
 }
 
 /// How a reaper is set.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Config,
     span::{duration, maybe_duration},
+    sqlite_path,
 };
 
 /// How `reaper exec` runs jobs.
@@ -85,8 +86,7 @@ impl Config {
         if self.is_on_postgres() {
             return Some(state_folder()?.join("reaper").join(format!("{}-spool", name_of(url))));
         }
-        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
-        Some(PathBuf::from(format!("{path}-spool")))
+        Some(PathBuf::from(format!("{}-spool", sqlite_path(url))))
     }
 }
 

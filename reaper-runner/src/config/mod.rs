@@ -7,6 +7,7 @@ mod shape;
 mod span;
 #[cfg(test)]
 mod tests;
+mod url;
 
 pub use exec::ExecConfig;
 pub use load::{ConfigError, Flags, load};
@@ -16,3 +17,4 @@ pub use shape::{
     PipelineConfig, Pooling, StageConfig, TelegramConfig,
 };
 pub use span::StartTimeout;
+pub(crate) use url::sqlite_path;

@@ -349,13 +349,6 @@ impl Config {
         })
     }
 
-    /// Whether the database is a PostgreSQL one, by the scheme of its URL.
-    #[must_use]
-    pub fn is_on_postgres(&self) -> bool {
-        let url = self.database_url.as_deref().unwrap_or_default();
-        url.starts_with("postgres://") || url.starts_with("postgresql://")
-    }
-
     /// Whether this host beats and the beats of others are followed: a SQLite file is one machine's own.
     #[must_use]
     pub fn follows_nodes(&self) -> bool {

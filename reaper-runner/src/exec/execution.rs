@@ -1,9 +1,10 @@
 //! What became of an attempt that a worker ran.
 
 use reaper_core::Attempt;
+use reaper_store::attempts::Taken;
 use serde::{Deserialize, Serialize};
 
-use super::spool::StoppedFor;
+use super::{running::Exit, spool::StoppedFor};
 
 /// How it ended for the job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,4 +40,21 @@ pub struct Execution {
     pub hooks_failed: Vec<(String, String)>,
     /// What became of the job.
     pub end: End,
+}
+
+impl Execution {
+    /// How a taken attempt ended, before any hook has run. `code` is none where the command was never let go, whatever
+    /// was spooled of it.
+    pub(super) fn of(taken: &Taken, code: Option<i32>, exit: Option<Exit>, end: End) -> Self {
+        let (stopped_for, tail) = exit.map_or_else(Default::default, |exit| (exit.stopped_for, exit.tail));
+        Self {
+            attempt: taken.job.attempt.clone(),
+            agent: taken.job.agent.clone(),
+            code,
+            stopped_for,
+            tail,
+            hooks_failed: Vec::new(),
+            end,
+        }
+    }
 }

@@ -13,7 +13,7 @@ use reaper_store::{Claim, Outcome, Settlement, StoreError, attempts::Taken, clai
 
 use super::{End, Execution, Orders, Worker, running::Exit};
 use crate::{
-    Courier, Settings,
+    Settings,
     claim::{claim_of, effect_key},
 };
 
@@ -63,15 +63,7 @@ impl Worker {
                 }
             }
         }
-        Execution {
-            attempt,
-            agent: taken.job.agent.clone(),
-            code: Some(exit.code),
-            stopped_for: exit.stopped_for,
-            tail: exit.tail,
-            hooks_failed,
-            end,
-        }
+        Execution { hooks_failed, ..Execution::of(taken, Some(exit.code), Some(exit), end) }
     }
 
     /// Whether the attempt can still be finished: it runs, or was requeued and came to a good end after all.
@@ -202,15 +194,7 @@ impl Worker {
             return;
         };
         let Settings { delivery_lease: lease, delivery_tries: tries, .. } = Settings::default();
-        let parts = &self.parts;
-        let courier = Courier {
-            store: parts.store.clone(),
-            advance: parts.advance.clone(),
-            notify: parts.notify.clone(),
-            lease,
-            tries,
-        };
-        match courier.drain(&Which::Keys(vec![key]), 1) {
+        match self.parts.courier(lease, tries).drain(&Which::Keys(vec![key]), 1) {
             Ok(deliveries) => tracing::info!(?deliveries, "delivered"),
             Err(error) => tracing::warn!(%error, "an effect was stored and not yet delivered"),
         }

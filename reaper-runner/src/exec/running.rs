@@ -54,15 +54,7 @@ impl Worker {
     pub(super) fn run(&self, taken: Taken, orders: &Orders, patience: Option<Duration>) -> Execution {
         let attempt = taken.job.attempt.clone();
         let file = self.settings.spool.file_of(&attempt);
-        let ended = |code, exit: Option<Exit>, end| Execution {
-            attempt: attempt.clone(),
-            agent: taken.job.agent.clone(),
-            code,
-            stopped_for: exit.as_ref().and_then(|exit| exit.stopped_for),
-            tail: exit.map(|exit| exit.tail).unwrap_or_default(),
-            hooks_failed: Vec::new(),
-            end,
-        };
+        let ended = |code, exit, end| Execution::of(&taken, code, exit, end);
         let mut supervisor = match self.start(&taken) {
             Ok(supervisor) => supervisor,
             Err(why) => {
@@ -123,15 +115,10 @@ impl Worker {
     ) -> Execution {
         match self.record(taken, &exit, file, orders, patience) {
             Ok(()) => self.finish(taken, exit, orders, patience),
-            Err(error) => Execution {
-                attempt: taken.job.attempt.clone(),
-                agent: taken.job.agent.clone(),
-                code: Some(exit.code),
-                stopped_for: None,
-                tail: exit.tail,
-                hooks_failed: Vec::new(),
-                end: End::Left(format!("its exit is spooled: {error}")),
-            },
+            Err(error) => {
+                let end = End::Left(format!("its exit is spooled: {error}"));
+                Execution::of(taken, Some(exit.code), Some(exit), end)
+            }
         }
     }
 

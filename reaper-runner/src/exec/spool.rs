@@ -11,8 +11,10 @@ use std::{
 };
 
 use reaper_core::{Attempt, JobSnapshot, ProcessIdentity, RunId, Timestamp};
-use reaper_store::{Store, StoreError, attempts::Recorded, history::Query};
+use reaper_store::{Store, StoreError, attempts::Recorded};
 use serde::{Deserialize, Serialize};
+
+use crate::moved_on::is_recorded;
 
 /// Why a supervisor stopped its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,8 +178,7 @@ fn is_known(spooled: &SpooledExit, store: &dyn Store) -> Result<bool, StoreError
     {
         return Ok(true);
     }
-    let events = store.events(&Query { job: Some(job.clone()), since: None, limit: EVENTS })?;
-    Ok(events.iter().any(|event| event.fence.as_ref() == Some(fence)))
+    is_recorded(store, &spooled.attempt, EVENTS)
 }
 
 /// Writes an exit: whole or not at all, and on the disk when this returns. The folder must be there.

@@ -6,7 +6,7 @@ use reaper_gate::Advance;
 use reaper_store::{Schema, Store, StoreError};
 
 use super::{Exit, Failure};
-use crate::config::Config;
+use crate::config::{Config, sqlite_path};
 
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -58,7 +58,7 @@ impl Database {
                 "{scheme}:// databases are not supported: name a SQLite file or a postgres:// URL"
             ));
         }
-        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
+        let path = sqlite_path(url);
         if path.is_empty() || path == ":memory:" {
             return usage("a database in memory ends with the program: name a file".into());
         }
