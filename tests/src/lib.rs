@@ -15,4 +15,6 @@ pub mod fakes;
 pub mod jobs;
 pub mod processes;
 pub mod program;
+pub mod proof;
 pub mod proxy;
+pub mod setting;

@@ -1,37 +1,66 @@
-//! A TCP proxy before a PostgreSQL server that loses the answer to one COMMIT: it is carried out, and nobody is told.
+//! A TCP proxy before a PostgreSQL server that cuts a connection at one of the requests that go through it.
 
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex},
     thread,
 };
+
+use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
+
+/// How a connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The server is told what was asked and carries it out; the client hears nothing any more.
+    AnswerLost,
+    /// The server is not told.
+    RequestLost,
+    /// The server's own process for this connection is ended by an administrator before it is told.
+    BackendEnded,
+}
+
+/// What is still to happen.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    /// How many requests pass before.
+    left: usize,
+    cut: Cut,
+    /// Whether commits alone are counted.
+    commits: bool,
+}
 
 /// A proxy on a port of its own. Its threads end with the process.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
-    commits_left: Arc<AtomicI64>,
+    plan: Arc<Mutex<Option<Plan>>>,
+}
+
+/// The server behind a proxy.
+#[derive(Clone, Debug)]
+struct Server {
+    port: u16,
+    /// How an administrator reaches it.
+    url: String,
 }
 
 impl Proxy {
-    /// Before the server on this port of this machine; it loses nothing yet.
+    /// Before the server on this port of this machine, which this URL reaches too; it cuts nothing yet.
     #[must_use]
-    pub fn start(server: u16) -> Self {
+    pub fn start(port: u16, url: &str) -> Self {
+        let server = Server { port, url: url.to_owned() };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let commits_left = Arc::new(AtomicI64::new(i64::MAX));
-        let left = Arc::clone(&commits_left);
+        let plan = Arc::new(Mutex::new(None));
+        let shared = Arc::clone(&plan);
         thread::spawn(move || {
             for client in listener.incoming() {
-                let left = Arc::clone(&left);
-                thread::spawn(move || carry(&client.unwrap(), server, &left));
+                let (plan, server) = (Arc::clone(&shared), server.clone());
+                thread::spawn(move || carry(&client.unwrap(), &server, &plan));
             }
         });
-        Self { port, commits_left }
+        Self { port, plan }
     }
 
     /// Its port.
@@ -40,52 +69,97 @@ impl Proxy {
         self.port
     }
 
-    /// Loses the answer to the commit that comes after so many others.
-    pub fn lose_the_commit_after(&self, others: i64) {
-        self.commits_left.store(others, Ordering::SeqCst);
+    /// Cuts at the request that comes after so many others, whichever connection that is on.
+    pub fn cut_after(&self, others: usize, cut: Cut) {
+        *self.plan.lock().unwrap() = Some(Plan { left: others, cut, commits: false });
     }
 
-    /// Whether it has lost one since it was told to.
-    #[must_use]
-    pub fn has_lost_one(&self) -> bool {
-        self.commits_left.load(Ordering::SeqCst) < 0
+    /// Loses the answer to the commit that comes after so many others.
+    pub fn lose_the_commit_after(&self, others: usize) {
+        *self.plan.lock().unwrap() = Some(Plan { left: others, cut: Cut::AnswerLost, commits: true });
     }
+
+    /// Takes back what it was told to do, and says whether it has done it.
+    #[must_use]
+    pub fn has_cut(&self) -> bool {
+        self.plan.lock().unwrap().take().is_none()
+    }
+}
+
+/// Whether to cut at this request.
+fn cut_at(plan: &Mutex<Option<Plan>>, request: &[u8]) -> Option<Cut> {
+    let mut plan = plan.lock().unwrap();
+    let Plan { left, cut, commits } = (*plan)?;
+    if commits && !request.windows(COMMIT.len()).any(|window| window == COMMIT) {
+        return None;
+    }
+    if left > 0 {
+        *plan = Some(Plan { left: left - 1, cut, commits });
+        return None;
+    }
+    *plan = None;
+    Some(cut)
 }
 
 /// Carries what one client says and is answered.
-fn carry(client: &TcpStream, server: u16, commits_left: &AtomicI64) {
+fn carry(client: &TcpStream, server: &Server, plan: &Mutex<Option<Plan>>) {
     // A server that is down takes no connection, and neither does this.
-    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { return };
+    let Ok(upstream) = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)) else { return };
     let end = |stream: &TcpStream| stream.shutdown(Shutdown::Both).ok();
     thread::scope(|scope| {
         scope.spawn(|| {
-            copy(&server, client, |_| true);
+            copy(&upstream, client, |_| Next::Pass);
             end(client);
         });
-        copy(client, &server, |sent| {
-            if !sent.windows(COMMIT.len()).any(|window| window == COMMIT) {
-                return true;
-            }
-            let lost = commits_left.fetch_sub(1, Ordering::SeqCst) == 0;
-            if lost {
+        copy(client, &upstream, |request| match cut_at(plan, request) {
+            None => Next::Pass,
+            Some(Cut::AnswerLost) => {
                 // The client hears nothing any more; the server is still told.
                 end(client);
+                Next::PassAndEnd
             }
-            !lost
+            Some(Cut::RequestLost) => {
+                end(client);
+                Next::End
+            }
+            Some(Cut::BackendEnded) => {
+                end_backend(server, upstream.local_addr().unwrap().port());
+                Next::Pass
+            }
         });
         // Where the client has gone in silence, the server still carries out what it was told before it sees the end.
-        server.shutdown(Shutdown::Write).ok();
+        upstream.shutdown(Shutdown::Write).ok();
     });
 }
 
-/// Copies until the end, or until `go_on`, which sees each piece before it is passed on, says so; that piece is still
-/// passed on.
-fn copy(mut from: &TcpStream, mut to: &TcpStream, mut go_on: impl FnMut(&[u8]) -> bool) {
+/// Ends the server's process for the connection that comes from this port, and waits until it is gone.
+fn end_backend(server: &Server, port: u16) {
+    let mut admin = PgConnection::establish(&server.url).unwrap();
+    let ended = format!(
+        "DO $$ BEGIN
+            PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port = {port};
+            WHILE EXISTS (SELECT FROM pg_stat_activity WHERE client_port = {port}) LOOP
+                PERFORM pg_sleep(0.001), pg_stat_clear_snapshot();
+            END LOOP;
+        END $$"
+    );
+    admin.batch_execute(&ended).unwrap();
+}
+
+/// What becomes of a piece.
+enum Next {
+    Pass,
+    PassAndEnd,
+    End,
+}
+
+/// Copies until the end, or until `next`, which sees each piece before it is passed on, says so.
+fn copy(mut from: &TcpStream, mut to: &TcpStream, mut next: impl FnMut(&[u8]) -> Next) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let piece = buffer.get(..count).unwrap();
-        let last = !go_on(piece);
-        if to.write_all(piece).is_err() || last {
+        let next = next(piece);
+        if matches!(next, Next::End) || to.write_all(piece).is_err() || matches!(next, Next::PassAndEnd) {
             return;
         }
     }

@@ -13,9 +13,9 @@ use crate::setting::{BINARY, port, prepared, settled_once, with_port};
 fn whichever_commit_s_answer_is_lost_the_task_moves_on_once() {
     let Some(database) = Database::foreign_on(Kind::Postgres) else { return };
     let direct = prepared(&database, "delivery_lease = \"100ms\"");
-    let proxy = Proxy::start(port(database.url()));
+    let proxy = Proxy::start(port(database.url()), database.url());
     let through = Program::new(BINARY, database.dir()).at(&with_port(database.url(), proxy.port()));
-    for others in 0..40 {
+    for others in 0..40_usize {
         let task = task(&database, "architecture");
         let job =
             RunningJob { task_id: Some(task), exit_code: Some(0), ..RunningJob::default() }.insert(&database);
@@ -23,7 +23,7 @@ fn whichever_commit_s_answer_is_lost_the_task_moves_on_once() {
         // It may end well or not; what counts is what is in the database after others have looked too.
         let ended = through.run(&["tick", "--times", "2", "--interval", "1ms"]);
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
-        let lost = proxy.has_lost_one();
+        let lost = proxy.has_cut();
         // What it had leased is anybody's again when the lease is over, and what failed once it has waited.
         eventually("what is left is settled and delivered", || {
             let _settled = direct.run(&["tick"]).ok();

@@ -1,57 +1,12 @@
-//! What the cases share: a pipeline, and orphans in numbers.
+//! The setting that all cases of the program share, with the program under test.
 
 use reaper_tests::{database::Database, program::Program};
 
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
+pub(crate) use reaper_tests::setting::{password, port, settled_once, with_port};
 
-/// A pipeline of three stages, whose gate is always green.
-const PIPELINE: &str = r#"
-[pipeline]
-stages = [
-  { name = "architecture", next = "development", next_agent = "tester", gate = "quality" },
-  { name = "development", next = "released", gate = "quality" },
-  { name = "released" },
-]
-[pipeline.agents]
-developer = ["architecture"]
-tester = ["development"]
-[gates.quality]
-command = ["true"]
-"#;
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
 
 /// The program on a database, which it has prepared, with these keys before the pipeline.
 pub(crate) fn prepared(database: &Database, keys: &str) -> Program {
-    let program = Program::on(BINARY, database);
-    program.configure(&format!("{keys}\n{PIPELINE}"));
-    let _migrated = program.run(&["migrate"]).ok();
-    program
-}
-
-/// The port of a URL.
-pub(crate) fn port(url: &str) -> u16 {
-    let (_, place) = url.rsplit_once('@').unwrap();
-    let (_, port) = place.split('/').next().unwrap().rsplit_once(':').unwrap();
-    port.parse().unwrap()
-}
-
-/// The same URL with another port.
-pub(crate) fn with_port(url: &str, other: u16) -> String {
-    url.replacen(&format!(":{}/", port(url)), &format!(":{other}/"), 1)
-}
-
-/// The password of a URL.
-pub(crate) fn password(url: &str) -> &str {
-    let (user, _) = url.rsplit_once('@').unwrap();
-    user.rsplit_once(':').unwrap().1
-}
-
-/// What must hold after any number of reapers: an attempt is settled once, and each effect is delivered once.
-pub(crate) fn settled_once(database: &Database) {
-    let twice = "SELECT count(*) FROM (SELECT 1 FROM reaper_events WHERE action <> 'terminate'
-        GROUP BY job_id, fence HAVING count(*) > 1) AS twice";
-    assert_eq!(database.value(twice).as_deref(), Some("0"), "an attempt was settled twice");
-    assert_eq!(database.count("reaper_outbox WHERE state <> 'done'"), 0, "an effect is not delivered");
-    let enqueued =
-        "SELECT count(*) - count(DISTINCT reaper_source_key) FROM jobs WHERE reaper_source_key IS NOT NULL";
-    assert_eq!(database.value(enqueued).as_deref(), Some("0"), "a next job was enqueued twice");
+    reaper_tests::setting::prepared(BINARY, database, keys)
 }
