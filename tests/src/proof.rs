@@ -23,6 +23,7 @@ pub fn in_full() -> bool {
 /// All points of a range where everything is to be tried; else one of so many, beginning at any of the first.
 pub fn some_of(points: Range<usize>, one_of: usize) -> impl Iterator<Item = usize> {
     // Another one in each process: what one run leaves out, another one takes.
-    let (step, begin) = if in_full() { (1, 0) } else { (one_of, std::process::id() as usize % one_of) };
+    let (step, begin) =
+        if in_full() { (1, 0) } else { (one_of, usize::try_from(std::process::id()).unwrap() % one_of) };
     points.skip(begin).step_by(step)
 }
