@@ -118,7 +118,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_huge_answer_is_not_read_to_its_end() {
+fn f25_a_huge_answer_is_not_read_to_its_end() {
     let (tell, written) = mpsc::channel();
     let reply: Reply = Box::new(move |stream| {
         let length = 10_000_000;
@@ -134,7 +134,7 @@ fn a_huge_answer_is_not_read_to_its_end() {
 }
 
 #[test]
-fn a_slow_answer_ends_at_the_time_limit() {
+fn f25_a_slow_answer_ends_at_the_time_limit() {
     // The server waits until the client hangs up.
     let silent: Reply = Box::new(|stream| stream.read(&mut [0]).map(drop));
     let expected = "no answer within the time limit (global)";
@@ -153,7 +153,7 @@ fn a_slow_answer_ends_at_the_time_limit() {
 }
 
 #[test]
-fn a_refused_connection_is_to_be_tried_again() {
+fn f25_a_refused_connection_is_to_be_tried_again() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -163,7 +163,7 @@ fn a_refused_connection_is_to_be_tried_again() {
 }
 
 #[test]
-fn a_server_that_echoes_the_token_or_worse_gets_no_further() {
+fn f25_a_server_that_echoes_the_token_or_worse_gets_no_further() {
     let secret = TOKEN.split_once(':').unwrap().1;
     // Wherever the text is cut, no part of a token is left.
     for start in 0..5 {

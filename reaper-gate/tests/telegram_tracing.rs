@@ -30,7 +30,7 @@ impl Write for Log {
 }
 
 #[test]
-fn the_token_is_in_no_log_at_any_level() {
+fn f25_the_token_is_in_no_log_at_any_level() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

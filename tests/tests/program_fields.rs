@@ -91,7 +91,7 @@ fn populate(db: &Database) -> i64 {
 }
 
 #[test]
-fn nothing_of_a_field_reaches_the_terminal_raw() {
+fn f28_nothing_of_a_field_reaches_the_terminal_raw() {
     let (db, program) = adopted(BINARY);
     program.configure("[pipeline]\nstages = [{ name = \"a\", next = \"b\" }, { name = \"b\" }]\n");
     let job = populate(&db).to_string();
@@ -125,7 +125,7 @@ fn nothing_of_a_field_reaches_the_terminal_raw() {
 }
 
 #[test]
-fn a_hostile_effect_and_event_are_shown_plainly() {
+fn f28_a_hostile_effect_and_event_are_shown_plainly() {
     let (db, program) = adopted(BINARY);
     for text in hostile() {
         let text = quoted(&text);
@@ -148,7 +148,7 @@ fn a_hostile_effect_and_event_are_shown_plainly() {
 }
 
 #[test]
-fn a_row_that_is_no_utf8_is_reported_and_hinders_no_other() {
+fn f39_a_row_that_is_no_utf8_is_reported_and_hinders_no_other() {
     let (db, program) = adopted(BINARY);
     let bad = db.insert(&format!(
         "INSERT INTO jobs (agent, repo, status, pid, started_at)

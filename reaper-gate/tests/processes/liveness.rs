@@ -35,7 +35,7 @@ fn a_running_process_is_alive_and_a_reaped_one_dead() {
 }
 
 #[test]
-fn a_zombie_is_dead() {
+fn f10_a_zombie_is_dead() {
     let probe = probe();
     let child = sleeper();
     let identity = identity(&child.held);
@@ -185,7 +185,7 @@ fn a_zombie_in_the_session_is_not_a_leftover() {
 }
 
 #[test]
-fn a_process_whose_main_thread_has_ended_is_alive_until_the_last_one_ends() {
+fn f11_a_process_whose_main_thread_has_ended_is_alive_until_the_last_one_ends() {
     let Some(mut child) = python(
         "import ctypes, sys, threading\n\
          def work():\n\
@@ -208,9 +208,9 @@ fn a_process_whose_main_thread_has_ended_is_alive_until_the_last_one_ends() {
 }
 
 #[test]
-fn another_users_process_is_alive_and_then_dead() {
+fn f13_another_users_process_is_alive_and_then_dead() {
     if !geteuid().is_root() {
-        eprintln!("SKIPPED another_users_process_is_alive_and_then_dead: only root can become somebody else");
+        eprintln!("SKIPPED f13_another_users_process_is_alive_and_then_dead: only root can become somebody else");
         return;
     }
     let mut child = sleeper();
@@ -229,8 +229,8 @@ fn another_users_process_is_alive_and_then_dead() {
 }
 
 #[test]
-fn a_pid_that_was_given_away_is_recycled_even_within_one_tick() {
-    let name = "liveness::a_pid_that_was_given_away_is_recycled_even_within_one_tick";
+fn f09_a_pid_that_was_given_away_is_recycled_even_within_one_tick() {
+    let name = "liveness::f09_a_pid_that_was_given_away_is_recycled_even_within_one_tick";
     if !is_again() {
         // In a namespace of its own, so that nobody else draws numbers.
         again(name, &["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]);
@@ -252,8 +252,8 @@ fn a_pid_that_was_given_away_is_recycled_even_within_one_tick() {
 }
 
 #[test]
-fn another_pid_namespace_is_not_told_from_inside_and_its_own_is() {
-    let name = "liveness::another_pid_namespace_is_not_told_from_inside_and_its_own_is";
+fn f12_another_pid_namespace_is_not_told_from_inside_and_its_own_is() {
+    let name = "liveness::f12_another_pid_namespace_is_not_told_from_inside_and_its_own_is";
     if !is_again() {
         let child = sleeper();
         let outside = identity(&child.held).to_string();
@@ -268,8 +268,8 @@ fn another_pid_namespace_is_not_told_from_inside_and_its_own_is() {
 }
 
 #[test]
-fn a_process_table_of_an_outer_namespace_is_not_believed() {
-    let name = "liveness::a_process_table_of_an_outer_namespace_is_not_believed";
+fn f12_a_process_table_of_an_outer_namespace_is_not_believed() {
+    let name = "liveness::f12_a_process_table_of_an_outer_namespace_is_not_believed";
     if !is_again() {
         again(name, &["unshare", "--pid", "--fork", "--kill-child"]);
         return;
@@ -287,8 +287,8 @@ fn a_process_table_of_an_outer_namespace_is_not_believed() {
 }
 
 #[test]
-fn a_table_with_hidepid_never_says_dead_to_somebody_who_cannot_see_it_all() {
-    let name = "liveness::a_table_with_hidepid_never_says_dead_to_somebody_who_cannot_see_it_all";
+fn f13_a_table_with_hidepid_never_says_dead_to_somebody_who_cannot_see_it_all() {
+    let name = "liveness::f13_a_table_with_hidepid_never_says_dead_to_somebody_who_cannot_see_it_all";
     if !is_again() {
         let mount = "mount -t proc -o hidepid=invisible proc /proc && exec \"$0\" \"$@\"";
         again(name, &["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", mount]);
@@ -307,8 +307,8 @@ fn a_table_with_hidepid_never_says_dead_to_somebody_who_cannot_see_it_all() {
 }
 
 #[test]
-fn without_descriptors_nothing_is_said_of_an_identity() {
-    let name = "liveness::without_descriptors_nothing_is_said_of_an_identity";
+fn f13_without_descriptors_nothing_is_said_of_an_identity() {
+    let name = "liveness::f13_without_descriptors_nothing_is_said_of_an_identity";
     if !is_again() {
         // In a process of its own: the limit is everybody's in it.
         again(name, &["env"]);

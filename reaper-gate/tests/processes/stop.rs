@@ -184,7 +184,7 @@ fn left(attempt: &Attempt, script: &str) -> (ProcessIdentity, Held) {
 }
 
 #[test]
-fn leftovers_are_stopped_one_by_one() {
+fn f14_leftovers_are_stopped_one_by_one() {
     let (executor, child) = left(&attempt(), "sleep 600 & echo $!; wait");
     assert_eq!(stop(&executor, PATIENT), Stopped::Asked);
     assert!(child.has_ended());
@@ -198,7 +198,7 @@ fn leftovers_that_ignore_term_are_killed() {
 }
 
 #[test]
-fn leftovers_of_another_attempt_or_none_are_left_alone() {
+fn f14_leftovers_of_another_attempt_or_none_are_left_alone() {
     let other = Attempt { fence: 1.into(), ..attempt() };
     let (executor, child) = left(&other, "sleep 600 & echo $!; wait");
     assert_eq!(stop(&executor, SHORT), Stopped::NotVerified);
@@ -260,8 +260,8 @@ fn without_a_grace_it_is_killed_at_once() {
 }
 
 #[test]
-fn a_recycled_pid_is_never_signalled() {
-    let name = "stop::a_recycled_pid_is_never_signalled";
+fn f09_a_recycled_pid_is_never_signalled() {
+    let name = "stop::f09_a_recycled_pid_is_never_signalled";
     if !is_again() {
         again(name, &["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]);
         return;

@@ -252,8 +252,8 @@ fn hundreds_of_processes_that_die_at_once_are_each_reported_once() {
 }
 
 #[test]
-fn a_number_that_was_given_away_is_not_taken_for_the_process() {
-    let name = "watch::a_number_that_was_given_away_is_not_taken_for_the_process";
+fn f09_a_number_that_was_given_away_is_not_taken_for_the_process() {
+    let name = "watch::f09_a_number_that_was_given_away_is_not_taken_for_the_process";
     if !is_again() {
         again(name, &["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]);
         return;

@@ -10,7 +10,7 @@ use reaper_core::Verdict;
 use reaper_runner::{Reaper, Settings, SystemTime};
 
 #[test]
-fn a_slow_gate_makes_only_its_own_job_wait() {
+fn f24_a_slow_gate_makes_only_its_own_job_wait() {
     let (open, opened) = mpsc::channel::<()>();
     let opened = Mutex::new(opened);
     let world = World::new().gate(move |_| {

@@ -53,7 +53,7 @@ fn the_stricter_mode_wins() {
 }
 
 #[test]
-fn a_gate_that_panics_or_cannot_say_is_asked_again_next_tick() {
+fn f24_a_gate_that_panics_or_cannot_say_is_asked_again_next_tick() {
     let turns = Arc::new(AtomicUsize::new(0));
     let asked = Arc::clone(&turns);
     let world = World::new().gate(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
@@ -88,7 +88,7 @@ fn a_gate_that_stays_undecided_is_told_about_once() {
 }
 
 #[test]
-fn a_jump_of_the_clock_holds_what_is_not_certain() {
+fn f16_a_jump_of_the_clock_holds_what_is_not_certain() {
     let world = World::new().probe(|pid| if pid == 66 { dead() } else { alive() });
     let healthy: Vec<_> = (1..=3).map(|pid| world.running(pid, 60)).collect();
     let mut strict = settings();
@@ -115,7 +115,7 @@ fn a_jump_of_the_clock_holds_what_is_not_certain() {
 }
 
 #[test]
-fn a_jump_breaks_a_streak() {
+fn f17_a_jump_breaks_a_streak() {
     let world = World::new();
     let job = world.running(7, 30);
     let reaper = Reaper::new(world.parts(), settings());
@@ -128,7 +128,7 @@ fn a_jump_breaks_a_streak() {
 }
 
 #[test]
-fn many_deaths_at_once_are_held_until_they_last() {
+fn f26_many_deaths_at_once_are_held_until_they_last() {
     let world = World::new();
     let jobs: Vec<_> = (0..20).map(|n| world.running(100 + n, 30)).collect();
     let reaper = Reaper::new(world.parts(), settings());
@@ -165,7 +165,7 @@ fn a_person_releases_the_breaker() {
 }
 
 #[test]
-fn a_failing_delivery_is_tried_again_and_never_stops_a_pass() {
+fn f25_a_failing_delivery_is_tried_again_and_never_stops_a_pass() {
     let world = World::new();
     *world.alerts.failing.lock().unwrap() = 2;
     let job = ForeignJob { max_attempts: 1, ..ForeignJob::running(7, 30) };

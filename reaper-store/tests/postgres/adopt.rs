@@ -152,7 +152,7 @@ fn rows_that_were_written_meanwhile_stay() {
 
 /// What adopts, and what is refused and why. Each is a change of the seed's tables.
 #[test]
-fn tables_that_cannot_be_adopted_are_named_with_the_remedy() {
+fn f23_tables_that_cannot_be_adopted_are_named_with_the_remedy() {
     let refused = |change: &str| {
         let database = Database::seeded(change);
         let before = owners_schema(&database.program);

@@ -35,7 +35,7 @@ const RUNNING: &str = "INSERT INTO agent_runs (id) VALUES (7);
 
 /// Whatever is written between the read and the claim, the claim is lost and changes nothing.
 #[test]
-fn what_is_written_between_read_and_claim_loses_it() {
+fn f06_what_is_written_between_read_and_claim_loses_it() {
     let database = Database::adopted("ALTER TABLE jobs ALTER status DROP NOT NULL");
     for sql in [
         // Requeued and taken again, in every way (ABA).
@@ -117,7 +117,7 @@ fn f04_of_sixteen_that_claim_at_once_one_wins() {
 
 /// An owner's trigger refuses single rows of a set: at once, at the commit, or without a word.
 #[test]
-fn rows_that_the_owner_refuses_are_left_out() {
+fn f40_rows_that_the_owner_refuses_are_left_out() {
     for (how, kept) in [("BEFORE", true), ("CONSTRAINT", true), ("QUIET", false)] {
         let trigger = match how {
             "CONSTRAINT" => {
@@ -166,7 +166,7 @@ fn a_set_that_fails_as_a_whole_is_not_split() {
 
 /// A foreign take that sets the status alone: the old pid and the old run are none of the new attempt's.
 #[test]
-fn a_foreign_take_with_the_old_pid_and_run_is_another_attempt() {
+fn f41_a_foreign_take_with_the_old_pid_and_run_is_another_attempt() {
     let database = Database::adopted(RUNNING);
     let old = database.job(1);
     database.program.run("UPDATE jobs SET status = 'queued'; UPDATE jobs SET status = 'running'");
@@ -221,7 +221,7 @@ fn a_set_of_many_is_settled_together() {
 
 /// Events and last errors may hold anything that a text can.
 #[test]
-fn hostile_texts_stay_texts() {
+fn f28_hostile_texts_stay_texts() {
     let hostile = "'; DROP TABLE jobs; -- \u{1b}[31m \u{202e} \" \\ $(id) %s :job ж\n";
     let database = Database::adopted(RUNNING);
     let read = database.job(1);

@@ -58,7 +58,7 @@ fn running(database: &Database, id: i64) {
 }
 
 #[test]
-fn a_bad_row_is_named_and_harms_no_other() {
+fn f39_a_bad_row_is_named_and_harms_no_other() {
     let database = Database::adopted(WIDE);
     for (set, column, says) in BAD {
         database.program.run("DELETE FROM jobs");

@@ -34,7 +34,7 @@ const RUNNING: &str = "INSERT INTO agent_runs (id) VALUES (7);
 
 /// Whatever is written between the read and the claim, the claim is lost and changes nothing.
 #[test]
-fn what_is_written_between_read_and_claim_loses_it() {
+fn f06_what_is_written_between_read_and_claim_loses_it() {
     for sql in [
         // Requeued and taken again, in every way (ABA).
         "UPDATE jobs SET status = 'queued'; UPDATE jobs SET status = 'running'",
@@ -122,7 +122,7 @@ fn f04_of_sixteen_that_claim_at_once_one_wins() {
 
 /// An owner's trigger raises on single rows of a set, in each of the ways in which one can.
 #[test]
-fn rows_that_the_owner_refuses_are_left_out() {
+fn f40_rows_that_the_owner_refuses_are_left_out() {
     for (how, kept) in [("ABORT", true), ("FAIL", true), ("ROLLBACK", true), ("IGNORE", false)] {
         let message = if how == "IGNORE" { "IGNORE" } else { &format!("{how}, 'the owner''s word'") };
         let database = Database::adopted("");
@@ -173,7 +173,7 @@ fn a_set_that_fails_as_a_whole_is_not_split() {
 
 /// A foreign take that sets the status alone: the old pid and the old run are none of the new attempt's.
 #[test]
-fn a_foreign_take_with_the_old_pid_and_run_is_another_attempt() {
+fn f41_a_foreign_take_with_the_old_pid_and_run_is_another_attempt() {
     let database = Database::adopted(RUNNING);
     let old = database.job(1);
     database.program.run("UPDATE jobs SET status = 'queued'; UPDATE jobs SET status = 'running'");
@@ -229,7 +229,7 @@ fn a_set_of_many_is_settled_together() {
 
 /// Events and last errors may hold anything that a text can.
 #[test]
-fn hostile_texts_stay_texts() {
+fn f28_hostile_texts_stay_texts() {
     let hostile = "'; DROP TABLE jobs; -- \u{0} \u{1b}[31m \u{202e} \" \\ $(id) %s :job ж\n";
     let database = Database::adopted(RUNNING);
     let read = database.job(1);

@@ -207,7 +207,7 @@ fn a_commit_that_cannot_be_made_changes_nothing() {
 }
 
 #[test]
-fn a_file_that_was_replaced_is_opened_anew() {
+fn f29_a_file_that_was_replaced_is_opened_anew() {
     let database = Database::adopted(RUNNING);
     let store = database.open(DEFAULT);
     store.set_mode(Mode::Report).unwrap();
@@ -230,7 +230,7 @@ fn a_file_that_was_replaced_is_opened_anew() {
 }
 
 #[test]
-fn a_file_that_is_replaced_while_it_is_written_to_is_let_go() {
+fn f29_a_file_that_is_replaced_while_it_is_written_to_is_let_go() {
     let database = Database::adopted(RUNNING);
     let store = database.open(DEFAULT);
     let job = database.job(1);

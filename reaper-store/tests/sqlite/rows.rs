@@ -64,7 +64,7 @@ fn running(database: &Database, id: i64) {
 }
 
 #[test]
-fn a_bad_row_is_named_and_harms_no_other() {
+fn f39_a_bad_row_is_named_and_harms_no_other() {
     for (set, column, says) in BAD {
         let database = Database::adopted("");
         running(&database, 1);

@@ -22,8 +22,7 @@ fn cut(cut: Cut) {
     let url = scene.database.url();
     let proxy = Proxy::start(port(url), url);
     let program = scene.through(proxy.port());
-    let mut tried = 0;
-    for others in proof::some_of(0..ENDLESS, STEP) {
+    for (tried, others) in proof::some_of(0..ENDLESS, STEP).enumerate() {
         let round = scene.round();
         proxy.cut_after(others, cut);
         // It may end well or not; what counts is what is in the database after others have looked too.
@@ -37,7 +36,6 @@ fn cut(cut: Cut) {
             proof::tried("requests at which a connection to PostgreSQL was cut", tried);
             return;
         }
-        tried += 1;
     }
     panic!("it asks without end");
 }

@@ -57,7 +57,7 @@ on_both! {
     }
 
     /// Monitor and supervisor are killed at once: what is left of the session is stopped before another attempt.
-    fn both_killed_is_settled_by_the_reaper(ground: &Ground) {
+    fn f34_both_killed_is_settled_by_the_reaper(ground: &Ground) {
         let job = ground.job();
         let mut child = ground.spawn(&[], "echo $$ > pid; exec sleep 600");
         let pid = ground.pid_in("pid");
@@ -74,7 +74,7 @@ on_both! {
     }
 
     /// The launcher is killed between take and attach: nothing ran, and one tick settles it.
-    fn killed_before_attach_nothing_ran(ground: &Ground) {
+    fn f35_killed_before_attach_nothing_ran(ground: &Ground) {
         let job = ground.job();
         refuse_attach(ground);
         let mut child = ground.spawn(&[], "echo ran > ran");

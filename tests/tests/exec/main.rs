@@ -10,6 +10,7 @@ mod lost;
 mod pool;
 mod said;
 mod spool;
+mod stopped;
 mod stops;
 
 /// The same story on both databases; on PostgreSQL where there is a server.

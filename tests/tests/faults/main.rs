@@ -4,6 +4,7 @@
 
 mod clones;
 mod locked;
+mod meanwhile;
 mod sent_back;
 mod stopped;
 mod upgrade;

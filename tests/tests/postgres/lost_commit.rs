@@ -10,7 +10,7 @@ use reaper_tests::{
 use crate::setting::{BINARY, port, prepared, settled_once, with_port};
 
 #[test]
-fn whichever_commit_s_answer_is_lost_the_task_moves_on_once() {
+fn f22_whichever_commit_s_answer_is_lost_the_task_moves_on_once() {
     let Some(database) = Database::foreign_on(Kind::Postgres) else { return };
     let direct = prepared(&database, "delivery_lease = \"100ms\"");
     let proxy = Proxy::start(port(database.url()), database.url());

@@ -70,7 +70,7 @@ fn work(url: &str, done: &AtomicBool, errors: &AtomicU32) {
 }
 
 #[test]
-fn all_converges_and_nothing_is_done_twice_when_the_server_falls_three_times() {
+fn f21_all_converges_and_nothing_is_done_twice_when_the_server_falls_three_times() {
     let Some(mut cluster) = Cluster::start() else { return };
     let database = Database::on_scratch(Scratch::on(cluster.url()));
     let program = prepared(
@@ -127,7 +127,7 @@ fn all_converges_and_nothing_is_done_twice_when_the_server_falls_three_times() {
 }
 
 #[test]
-fn a_reaper_that_starts_before_the_server_waits_for_it() {
+fn f21_a_reaper_that_starts_before_the_server_waits_for_it() {
     let Some(mut cluster) = Cluster::start() else { return };
     let database = Database::on_scratch(Scratch::on(cluster.url()));
     let program = prepared(&database, "interval = \"50ms\"");

@@ -13,7 +13,7 @@ const EACH: i64 = 3_325;
 const WITH_TASK: i64 = 25;
 
 #[test]
-fn sixteen_processes_settle_ten_thousand_orphans_each_once() {
+fn f04_sixteen_processes_settle_ten_thousand_orphans_each_once() {
     let Some(database) = Database::foreign_on(Kind::Postgres) else { return };
     let program = prepared(&database, "");
     let ago = database.ago(600);

@@ -149,7 +149,7 @@ mod running {
     }
 
     #[test]
-    fn a_crash_by_signal_is_undecided() {
+    fn f24_a_crash_by_signal_is_undecided() {
         let verdict = verdict("echo working; kill -SEGV $$");
         assert_eq!(undecided(&verdict), "killed by signal 11: working");
     }
@@ -191,7 +191,7 @@ mod running {
     }
 
     #[test]
-    fn a_time_limit_is_undecided_whatever_the_exit_code_is_then() {
+    fn f24_a_time_limit_is_undecided_whatever_the_exit_code_is_then() {
         let (_dir, mut command) = script("trap 'exit 0' TERM; echo started; while :; do sleep 1; done");
         command.limit = Duration::from_millis(300);
         let verdict = asked(command);
@@ -199,7 +199,7 @@ mod running {
     }
 
     #[test]
-    fn much_output_neither_blocks_nor_is_kept() {
+    fn f24_much_output_neither_blocks_nor_is_kept() {
         // 200 MB through a pipe of 64 KiB: it ends only if it is read, within the default limit.
         let verdict = verdict("head -c 200000000 /dev/zero; echo; echo 'the last word'; exit 1");
         assert_eq!(verdict, Verdict::Red("the last word".into()));
@@ -229,7 +229,7 @@ mod running {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_hanging_gate_that_ignores_term_is_killed_with_its_children() {
+    fn f24_a_hanging_gate_that_ignores_term_is_killed_with_its_children() {
         let (dir, mut command) = script(
             "trap '' TERM\n\
              sleep 1000 & echo $! > child\n\
@@ -273,7 +273,7 @@ mod running {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_child_that_left_the_group_and_keeps_writing_holds_nothing_up() {
+    fn f24_a_child_that_left_the_group_and_keeps_writing_holds_nothing_up() {
         let (dir, command) = with_a_child_that_leaves("yes");
         assert!(matches!(asked(command), Verdict::Red(_)));
         // Nobody reads the pipe any more, so that writing to it ends the child.
@@ -370,7 +370,7 @@ mod running {
     }
 
     #[test]
-    fn hostile_values_pass_through_as_data() {
+    fn f28_hostile_values_pass_through_as_data() {
         for value in [
             "$(touch pwned)",
             "`touch pwned`; touch pwned & exit 1",

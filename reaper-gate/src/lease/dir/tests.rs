@@ -177,7 +177,7 @@ fn only_leases_are_looked_at() {
 }
 
 #[test]
-fn what_is_no_plain_file_is_left_alone() {
+fn f29_what_is_no_plain_file_is_left_alone() {
     let leased = Leased::new();
     let target = leased.write("target", &stale());
     symlink(&target, leased.path("link.lease.json")).unwrap();
@@ -249,7 +249,7 @@ fn without_rights<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 #[test]
-fn a_lease_renewed_in_place_is_kept_whenever_it_happens() {
+fn f29_a_lease_renewed_in_place_is_kept_whenever_it_happens() {
     for moment in [Moment::Judged, Moment::Compared, Moment::Moved] {
         let leased = Leased::new();
         let path = leased.write("a.lease.json", &stale());
@@ -302,7 +302,7 @@ fn a_lease_may_be_as_large_as_is_allowed() {
 }
 
 #[test]
-fn a_lease_swapped_for_another_is_kept_whenever_it_happens() {
+fn f29_a_lease_swapped_for_another_is_kept_whenever_it_happens() {
     for moment in [Moment::Judged, Moment::Compared] {
         let leased = Leased::new();
         let path = leased.write("a.lease.json", &stale());
@@ -326,7 +326,7 @@ fn a_lease_taken_while_the_old_one_is_away_is_kept_beside_it() {
 }
 
 #[test]
-fn a_lease_swapped_for_a_symlink_is_left_alone() {
+fn f29_a_lease_swapped_for_a_symlink_is_left_alone() {
     for moment in [Moment::Judged, Moment::Compared] {
         let leased = Leased::new();
         let path = leased.write("a.lease.json", &stale());
