@@ -79,6 +79,8 @@ pub enum Finding {
     HostLost,
     /// Another host's process; a person has said that the host is gone.
     DeclaredDead,
+    /// Of a container that its instance has left for another one.
+    Superseded,
     /// Another boot of this host, and that boot's node may still beat: two machines may share the host's name.
     HostShared,
     /// A bare pid, and the reaper is not said to share host and namespace with the workers.
@@ -105,6 +107,7 @@ impl fmt::Display for Finding {
             Self::OtherHost => f.write_str("it belongs to another host"),
             Self::HostLost => f.write_str("its host has not beaten for its time to live"),
             Self::DeclaredDead => f.write_str("its host was declared dead"),
+            Self::Superseded => f.write_str("its instance runs in another container by now"),
             Self::HostShared => f.write_str("another boot of this host may still beat"),
             Self::OtherNamespace => f.write_str("it belongs to another PID namespace"),
             Self::PidNotTrusted => f.write_str("bare pids are not trusted here"),

@@ -142,19 +142,21 @@ pub struct NodeObservations {
     heard: BTreeMap<NodeId, Heard>,
 }
 
-/// Attempts of a node that are to be looked at although nothing of them can be probed from here.
+/// Attempts of a node or a place that are to be looked at although nothing of them can be probed from here.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LostNode {
-    /// The node.
-    pub id: NodeId,
+pub struct Lost {
+    /// Its host.
+    pub host: String,
+    /// How the identities of its processes begin, the host included.
+    pub prefix: String,
     /// Which of its attempts.
     pub attempts: LostAttempts,
 }
 
-/// Which attempts of a lost node are concerned.
+/// Which attempts of a lost node or place are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LostAttempts {
-    /// All: a person has said that the node is gone.
+    /// All: a person has said that the node is gone, or a place is superseded.
     All,
     /// Those that are bound to it.
     NodeBound,
@@ -197,14 +199,14 @@ impl NodeObservations {
 
     /// The nodes of other hosts, or of other boots of this one, whose attempts may have to be settled by others.
     #[must_use]
-    pub fn lost(&self, here: &NodeId) -> Vec<LostNode> {
+    pub fn lost(&self, here: &NodeId) -> Vec<Lost> {
         let lost = |id: &NodeId| {
             let attempts = match self.standing(id) {
                 Standing::DeclaredDead => LostAttempts::All,
                 Standing::Silent => LostAttempts::NodeBound,
                 Standing::NotKnown | Standing::Beating(_) | Standing::Retired => return None,
             };
-            (id != here).then(|| LostNode { id: id.clone(), attempts })
+            (id != here).then(|| Lost { host: id.host.clone(), prefix: id.prefix(), attempts })
         };
         self.heard.keys().filter_map(lost).collect()
     }

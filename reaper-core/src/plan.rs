@@ -70,7 +70,7 @@ impl Planned {
             | Finding::Rebooted
             | Finding::SessionLives(_) => EvidenceKind::BarePid,
             // Attempts that are bound to a node have stopped themselves before its silence is believed.
-            Finding::HostLost | Finding::DeclaredDead | Finding::HostShared => return None,
+            Finding::HostLost | Finding::DeclaredDead | Finding::HostShared | Finding::Superseded => return None,
             // No process was to be seen from here, and yet there is a verdict: a beat gave it.
             Finding::NothingRecorded
             | Finding::OtherHost

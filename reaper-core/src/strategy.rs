@@ -120,7 +120,7 @@ fn findings(liveness: Liveness) -> Vec<Finding> {
         }
         Liveness::Dead(Certainty::Verified) => {
             let seen = [Finding::NoSuchProcess, Finding::Ended, Finding::Recycled, Finding::Rebooted];
-            seen.into_iter().chain([Finding::DeclaredDead]).collect()
+            seen.into_iter().chain([Finding::DeclaredDead, Finding::Superseded]).collect()
         }
         Liveness::Dead(Certainty::Unverified) => {
             let seen = [Finding::NoSuchProcess, Finding::PidEnded, Finding::NothingRecorded, Finding::OtherHost];

@@ -178,7 +178,7 @@ fn begin(
         lost: match nodes.0 {
             // This host's own attempts are looked at anyway.
             Some((here, nodes)) if kind == PassKind::Tick => {
-                nodes.lost(here).into_iter().filter(|lost| lost.id.host != here.host).collect()
+                nodes.lost(here).into_iter().filter(|lost| lost.host != here.host).collect()
             }
             Some(_) | None => Vec::new(),
         },

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use reaper_core::{Alert, Effect, Fence, JobId, Mode, Node, NodeId, NodeState, Status, Timestamp, job::Key};
+use reaper_core::{
+    Alert, Effect, Fence, Incarnation, JobId, Mode, Node, NodeId, NodeState, Status, Timestamp, instance::Place,
+    job::Key,
+};
 
 use crate::{
     Claim, Settlement, StoreError,
@@ -100,6 +103,11 @@ impl<'n> Note<'n> {
     pub(crate) fn of_revival(id: &NodeId) -> Self {
         let (from, to) = (NodeState::DeclaredDead.as_str(), NodeState::Up.as_str());
         Self::about(Actor::Reaper, "revive", id.to_string(), Some(from), to)
+    }
+
+    /// That a place is not the latest of its instance any more.
+    pub(crate) fn of_superseded(instance: &str, place: &Place) -> Self {
+        Self::about(Actor::Reaper, "supersede", format!("{instance}: {place}"), Some("latest"), "superseded")
     }
 
     /// An event that is about no job.
@@ -215,4 +223,23 @@ fn node_of(host: Raw, mut row: RawRow) -> Result<NodeRow, StoreError> {
 
 fn corrupt_node(problem: &str) -> StoreError {
     StoreError::Corrupt { what: "node", problem: problem.into() }
+}
+
+/// The place in a row's next columns.
+pub(crate) fn place(row: &mut RawRow) -> Result<Place, StoreError> {
+    let wrong = |problem: &str| StoreError::Corrupt { what: "incarnation", problem: problem.into() };
+    let host = row.next_text().ok_or_else(|| wrong("the host is no text"))?;
+    let boot = row.next_text().ok_or_else(|| wrong("the boot is no text"))?;
+    let pid_namespace = row.next_int().and_then(|inode| u64::try_from(inode).ok());
+    let pid_namespace = pid_namespace.ok_or_else(|| wrong("the PID namespace is no inode"))?;
+    Ok(Place { host, boot, pid_namespace })
+}
+
+/// An incarnation.
+pub(crate) fn incarnation(mut row: RawRow) -> Result<Incarnation, StoreError> {
+    let wrong = |problem: &str| StoreError::Corrupt { what: "incarnation", problem: problem.into() };
+    let place = place(&mut row)?;
+    let instance = row.next_text().ok_or_else(|| wrong("the instance is no text"))?;
+    let at = row.next_int().and_then(instant).ok_or_else(|| wrong("its time is no instant"))?;
+    Ok(Incarnation { instance, place, at, superseded_at: row.next_int().and_then(instant) })
 }

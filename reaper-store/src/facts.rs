@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug};
 
-use reaper_core::{JobId, JobSnapshot, Status, TaskId, Timestamp, job::BadRow, node::LostNode};
+use reaper_core::{JobId, JobSnapshot, Status, TaskId, Timestamp, job::BadRow, node::Lost};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -34,8 +34,8 @@ pub struct Wanted {
     pub suspects: Vec<JobId>,
     /// Running attempts to be probed.
     pub here: Option<Here>,
-    /// Running attempts of which a process belongs to one of these nodes.
-    pub lost: Vec<LostNode>,
+    /// Running attempts of which a process belongs to one of these nodes or places.
+    pub lost: Vec<Lost>,
 }
 
 /// How far one of the sets has been read.

@@ -16,6 +16,7 @@ pub mod foreign;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod form;
 pub mod history;
+pub mod instances;
 pub mod memory;
 pub mod nodes;
 pub mod outbox;
@@ -40,12 +41,13 @@ pub use error::StoreError;
 pub use facts::Facts;
 pub use foreign::Foreign;
 pub use history::History;
+pub use instances::Instances;
 pub use memory::MemoryStore;
 pub use nodes::Nodes;
 pub use outbox::Outbox;
 pub use schema::Schema;
 
 /// A whole store: what the reaper and its program need of a jobs table.
-pub trait Store: Facts + Claims + Outbox + Control + History + Attempts + Nodes {}
+pub trait Store: Facts + Claims + Outbox + Control + History + Attempts + Nodes + Instances {}
 
-impl<S: Facts + Claims + Outbox + Control + History + Attempts + Nodes> Store for S {}
+impl<S: Facts + Claims + Outbox + Control + History + Attempts + Nodes + Instances> Store for S {}

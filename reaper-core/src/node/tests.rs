@@ -95,7 +95,7 @@ fn only_what_is_bound_dies_with_its_nodes_silence() {
         assert_eq!(after(&[5]).judge(&here, &process, bond, seen()), elsewhere);
     }
     assert_eq!(NodeObservations::default().judge(&here, &process, Bond::NodeBound, seen()), seen());
-    let lost = LostNode { id: id("a", "1"), attempts: LostAttempts::NodeBound };
+    let lost = Lost { host: "a".into(), prefix: "a/1/".into(), attempts: LostAttempts::NodeBound };
     assert_eq!(silent.lost(&here), [lost]);
     assert_eq!(after(&[5]).lost(&here), []);
 }
@@ -108,7 +108,7 @@ fn a_persons_word_goes_for_every_attempt_and_at_once() {
     for bond in [Bond::NodeBound, Bond::Free] {
         assert_eq!(nodes.judge(&id("b", "1"), &process("a", "1"), bond, seen()), dead);
     }
-    let lost = LostNode { id: id("a", "1"), attempts: LostAttempts::All };
+    let lost = Lost { host: "a".into(), prefix: "a/1/".into(), attempts: LostAttempts::All };
     assert_eq!(nodes.lost(&id("b", "1")), [lost]);
     assert_eq!(nodes.judge(&id("b", "1"), &process("a", "2"), Bond::Free, seen()), seen(), "of that boot alone");
 }

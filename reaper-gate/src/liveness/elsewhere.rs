@@ -31,6 +31,12 @@ impl Here {
         None
     }
 
+    /// Namespaces are Linux's.
+    #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
+    pub(super) const fn own_pid_namespace(&self) -> Option<u64> {
+        None
+    }
+
     /// None can be told from another process here.
     #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
     pub(super) const fn executors(&self) -> Vec<(Attempt, ProcessIdentity)> {

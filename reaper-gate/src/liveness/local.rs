@@ -1,6 +1,6 @@
 //! The probe of this host.
 
-use reaper_core::{Finding, Liveness, NodeId, ProcessIdentity, Sighting};
+use reaper_core::{Finding, Liveness, NodeId, ProcessIdentity, Sighting, instance::Place};
 
 use super::{Probe, bare, sys};
 
@@ -101,6 +101,11 @@ impl Probe for LocalProbe {
     fn node(&self) -> Option<NodeId> {
         let boot = self.here.boot()?;
         Some(NodeId { host: self.here.host.clone(), boot: boot.to_owned() })
+    }
+
+    fn place(&self) -> Option<Place> {
+        let (boot, pid_namespace) = (self.here.boot()?.to_owned(), self.here.own_pid_namespace()?);
+        Some(Place { host: self.here.host.clone(), boot, pid_namespace })
     }
 
     fn probe(&self, identity: &ProcessIdentity) -> Sighting {

@@ -18,7 +18,7 @@ pub mod watch;
 
 use std::{fmt::Debug, time::Duration};
 
-use reaper_core::{Attempt, NodeId, ProcessIdentity, Sighting};
+use reaper_core::{Attempt, NodeId, ProcessIdentity, Sighting, instance::Place};
 
 pub use self::{
     local::{HostError, IdentifyError, LocalProbe, LocalProbeBuilder},
@@ -39,6 +39,12 @@ pub trait Probe: Debug + Send + Sync {
     /// The node that this probe sees: its host and the boot that it is in. `None` where boots cannot be told apart;
     /// nothing is concluded from nodes then.
     fn node(&self) -> Option<NodeId> {
+        None
+    }
+
+    /// The place of this process, where it has a PID namespace of its own: in a container. `None` in the machine's initial
+    /// one, where the kernel tells of every process, and where that cannot be told.
+    fn place(&self) -> Option<Place> {
         None
     }
 

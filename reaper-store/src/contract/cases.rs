@@ -1,8 +1,8 @@
 //! The list of the cases, once, for [`CASES`] and for the macro that makes tests of them.
 
 use super::{
-    Case, books, effects, fence, guard, hidden, late, load, mirror, nodes, pages, quiet, race, settle, stage,
-    statements, worker,
+    Case, books, effects, fence, guard, hidden, instances, late, load, mirror, nodes, pages, quiet, race, settle,
+    stage, statements, worker,
 };
 
 macro_rules! cases {
@@ -205,6 +205,13 @@ cases! { $
         attempts_of_a_lost_node
         nodes_that_are_long_gone_are_pruned
         ;
+    instances:
+        a_registration_supersedes_the_one_before
+        a_registration_again_is_nothing_new
+        another_instance_is_let_be
+        a_place_that_comes_back_is_its_new_owners
+        what_no_running_job_names_is_forgotten
+        attempts_of_a_place;
     statements:
         random_statements_keep_the_mirrors_true
         ;

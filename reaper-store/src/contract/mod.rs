@@ -46,6 +46,7 @@ pub mod effects;
 pub mod fence;
 pub mod guard;
 pub mod hidden;
+pub mod instances;
 pub mod late;
 pub mod load;
 pub mod mirror;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use chrono::TimeDelta;
 use reaper_core::{
     Bond, JobId, NodeId, NodeState, ProcessIdentity,
-    node::{LostAttempts, LostNode},
+    node::{Lost, LostAttempts},
 };
 
 use super::{
@@ -182,7 +182,7 @@ fn bound(scene: Scene<'_>, monitor: &ProcessIdentity, executor: Option<&ProcessI
 }
 
 fn lost(id: NodeId, attempts: LostAttempts) -> Wanted {
-    Wanted { lost: vec![LostNode { id, attempts }], ..nothing() }
+    Wanted { lost: vec![Lost { host: id.host.clone(), prefix: id.prefix(), attempts }], ..nothing() }
 }
 
 /// Of a node that is silent what is bound to it is loaded, of one that is declared dead everything; each row once,

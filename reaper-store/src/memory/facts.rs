@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::PoisonError};
 
 use reaper_core::{
     Bond, Effect, JobId, Status, Timestamp,
-    node::{LostAttempts, LostNode},
+    node::{Lost, LostAttempts},
 };
 
 use super::{
@@ -68,11 +68,15 @@ fn is_here(row: &JobRow, here: &Here) -> bool {
     named || (here.bare_pids && row.added.executor.is_none() && row.own_pid().is_some())
 }
 
-/// Whether this row is one of those of a lost node that are to be looked at.
-fn is_lost(row: &JobRow, lost: &LostNode) -> bool {
+/// Whether this row is one of those of a lost node or place that are to be looked at.
+fn is_lost(row: &JobRow, lost: &Lost) -> bool {
     let processes = [&row.added.executor, &row.added.monitor];
     let concerned = lost.attempts == LostAttempts::All || row.added.bond == Bond::NodeBound;
-    concerned && processes.into_iter().flatten().any(|process| lost.id.is_of(process))
+    concerned
+        && processes
+            .into_iter()
+            .flatten()
+            .any(|process| process.host == lost.host && process.to_string().starts_with(&lost.prefix))
 }
 
 /// The next page of one set: its rows, and where the set stands then.

@@ -15,6 +15,7 @@ mod control;
 mod facts;
 mod foreign;
 mod history;
+mod instances;
 mod nodes;
 mod outbox;
 mod snapshot;

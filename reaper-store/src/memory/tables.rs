@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reaper_core::{
-    Bond, Breaker, Effect, JobId, Mode, NodeId, ProcessIdentity, RunId, Status, TaskId, Timestamp,
+    Bond, Breaker, Effect, Incarnation, JobId, Mode, NodeId, ProcessIdentity, RunId, Status, TaskId, Timestamp,
+    instance::Place,
     job::{Attach, Beat, Exit, Key},
 };
 
@@ -154,6 +155,7 @@ pub(super) struct Tables {
     pub(super) breaker: Breaker,
     pub(super) pass: Option<PassNote>,
     pub(super) nodes: BTreeMap<NodeId, NodeRow>,
+    pub(super) incarnations: BTreeMap<Place, Incarnation>,
     /// The rows of which the owner refuses every change.
     pub(super) refused: BTreeSet<JobId>,
     pub(super) stored: u64,
@@ -172,6 +174,7 @@ impl Tables {
             breaker: Breaker::default(),
             pass: None,
             nodes: BTreeMap::new(),
+            incarnations: BTreeMap::new(),
             refused: BTreeSet::new(),
             stored: 0,
         }

@@ -94,14 +94,13 @@ fn find(
     from: &Cursor,
     limit: usize,
 ) -> Result<(Vec<RawRow>, Reading), Fault> {
-    let prefixes: Vec<_> = wanted.lost.iter().map(|lost| lost.id.prefix()).collect();
     let (reading, places) = Reading::begin(wanted, from, sql_limit(limit.max(1)));
     let mut values: Vec<Named<'_>> = vec![
         ("exits_until", wanted.exits_until.timestamp_millis().into()),
         ("started_until", wanted.started_until.timestamp_millis().into()),
         ("suspects", Value::ints(&wanted.suspects, JobId::as_int)),
-        ("lost_hosts", Value::texts(&wanted.lost, |lost| Some(lost.id.host.as_str()))),
-        ("lost_prefixes", Value::texts(&prefixes, |prefix| Some(prefix.as_str()))),
+        ("lost_hosts", Value::texts(&wanted.lost, |lost| Some(lost.host.as_str()))),
+        ("lost_prefixes", Value::texts(&wanted.lost, |lost| Some(lost.prefix.as_str()))),
         ("lost_whole", Value::ints(&wanted.lost, |lost| Some(i64::from(lost.attempts == LostAttempts::All)))),
         ("bare", i64::from(wanted.here.as_ref().is_some_and(|here| here.bare_pids)).into()),
         ("host", wanted.here.as_ref().map(|here| here.host.as_str()).into()),

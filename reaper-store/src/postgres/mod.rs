@@ -10,6 +10,7 @@ mod facts;
 mod fault;
 mod foreign;
 mod history;
+mod instances;
 mod load;
 mod migrate;
 mod nodes;

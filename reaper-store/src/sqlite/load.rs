@@ -26,11 +26,8 @@ pub(super) fn load(
 ) -> Result<Page, Fault> {
     let limit = sql_limit(limit.max(1));
     let suspects = json(&wanted.suspects.iter().filter_map(JobId::as_int).collect::<Vec<_>>());
-    let lost: Vec<_> = wanted
-        .lost
-        .iter()
-        .map(|lost| (&lost.id.host, lost.id.prefix(), lost.attempts == LostAttempts::All))
-        .collect();
+    let lost: Vec<_> =
+        wanted.lost.iter().map(|lost| (&lost.host, &lost.prefix, lost.attempts == LostAttempts::All)).collect();
     let lost = json(&lost);
     let bare = i64::from(wanted.here.as_ref().is_some_and(|here| here.bare_pids));
     let (mut reading, places) = Reading::begin(wanted, from, limit);

@@ -13,6 +13,7 @@ mod facts;
 mod fault;
 mod foreign;
 mod history;
+mod instances;
 mod load;
 mod migrate;
 mod nodes;

@@ -414,6 +414,32 @@ DELETE FROM reaper_nodes AS n WHERE n.beat_at < :before
         AND NOT EXISTS (SELECT 1 FROM reaper_events
             WHERE job_id IS NULL AND action = 'declare_dead' AND reason = n.host || '/' || n.boot);
 
+-- SUPERSEDE
+UPDATE reaper_incarnations SET superseded_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint
+    WHERE instance = :instance AND superseded_at IS NULL
+        AND NOT (host = :host AND boot = :boot AND pid_namespace = :pid_namespace)
+    RETURNING host, boot, pid_namespace;
+
+-- REGISTER
+INSERT INTO reaper_incarnations AS i (host, boot, pid_namespace, instance, at)
+    VALUES (:host, :boot, :pid_namespace, :instance, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint)
+    ON CONFLICT (host, boot, pid_namespace) DO UPDATE
+        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL
+    WHERE i.instance <> excluded.instance OR i.superseded_at IS NOT NULL;
+
+-- FORGET_INCARNATIONS
+DELETE FROM reaper_incarnations AS i WHERE superseded_at IS NOT NULL
+        AND NOT EXISTS (SELECT FROM jobs
+            WHERE status = 'running' AND reaper_executor IS NOT NULL AND split_part(reaper_executor, '/', 1) = i.host
+                AND starts_with(reaper_executor, i.host || '/' || i.boot || '/' || i.pid_namespace || '/'))
+        AND NOT EXISTS (SELECT FROM jobs
+            WHERE status = 'running' AND reaper_monitor IS NOT NULL AND split_part(reaper_monitor, '/', 1) = i.host
+                AND starts_with(reaper_monitor, i.host || '/' || i.boot || '/' || i.pid_namespace || '/'));
+
+-- INCARNATIONS
+SELECT host, boot, pid_namespace, instance, at, superseded_at FROM reaper_incarnations
+    ORDER BY instance COLLATE "C", at, host COLLATE "C", boot COLLATE "C", pid_namespace;
+
 -- POST
 INSERT INTO reaper_outbox (key, job_id, effect, created_at, due_at)
     SELECT c.key, c.job, c.effect, n.at, n.at

@@ -211,6 +211,34 @@ DELETE FROM reaper_nodes WHERE beat_at < :before
         AND NOT EXISTS (SELECT 1 FROM reaper_events INDEXED BY reaper_events_job
             WHERE job_id IS NULL AND action = 'declare_dead' AND reason = host || '/' || boot);
 
+-- SUPERSEDE
+UPDATE reaper_incarnations SET superseded_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
+    WHERE instance = :instance AND superseded_at IS NULL
+        AND NOT (host = :host AND boot = :boot AND pid_namespace = :pid_namespace)
+    RETURNING host, boot, pid_namespace;
+
+-- REGISTER
+INSERT INTO reaper_incarnations (host, boot, pid_namespace, instance, at)
+    VALUES (:host, :boot, :pid_namespace, :instance, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
+    ON CONFLICT (host, boot, pid_namespace) DO UPDATE
+        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL
+    WHERE instance <> excluded.instance OR superseded_at IS NOT NULL;
+
+-- FORGET_INCARNATIONS
+DELETE FROM reaper_incarnations AS i WHERE superseded_at IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY reaper_jobs_executor
+            WHERE status = 'running' AND reaper_executor IS NOT NULL AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = i.host
+                AND substr(reaper_executor, 1, length(i.host) + length(i.boot) + length(i.pid_namespace) + 3)
+                    = i.host || '/' || i.boot || '/' || i.pid_namespace || '/')
+        AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY reaper_jobs_monitor
+            WHERE status = 'running' AND reaper_monitor IS NOT NULL AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = i.host
+                AND substr(reaper_monitor, 1, length(i.host) + length(i.boot) + length(i.pid_namespace) + 3)
+                    = i.host || '/' || i.boot || '/' || i.pid_namespace || '/');
+
+-- INCARNATIONS
+SELECT host, boot, pid_namespace, instance, at, superseded_at FROM reaper_incarnations
+    ORDER BY instance, at, host, boot, pid_namespace;
+
 -- POST
 INSERT INTO reaper_outbox (key, job_id, effect, created_at, due_at)
     SELECT :key, :job, :effect, at, at FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS at) WHERE true ON CONFLICT (key) DO NOTHING;

@@ -59,6 +59,11 @@ impl Here {
         }
     }
 
+    /// The inode of our PID namespace, where it is one of our own and not the machine's initial one.
+    pub(in super::super) fn own_pid_namespace(&self) -> Option<u64> {
+        self.pid_namespace.as_ref().ok().copied().filter(|inode| *inode != INITIAL_PID_NAMESPACE)
+    }
+
     /// This boot's id, where it is known.
     pub(in super::super) fn boot(&self) -> Option<&str> {
         self.boot.as_deref().ok()

@@ -52,6 +52,7 @@ ALTER TABLE IF EXISTS jobs DROP COLUMN IF EXISTS reaper_started_at;
 ALTER TABLE IF EXISTS jobs DROP COLUMN IF EXISTS reaper_fence;
 
 DROP TABLE IF EXISTS reaper_nodes;
+DROP TABLE IF EXISTS reaper_incarnations;
 DROP TABLE IF EXISTS reaper_advances;
 DROP TABLE IF EXISTS reaper_settings;
 DROP TABLE IF EXISTS reaper_outbox;

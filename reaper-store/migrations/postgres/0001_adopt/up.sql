@@ -112,6 +112,17 @@ CREATE TABLE IF NOT EXISTS reaper_nodes (
     PRIMARY KEY (host, boot)
 );
 
+-- Where an instance runs, or ran before: one row a PID namespace of its own.
+CREATE TABLE IF NOT EXISTS reaper_incarnations (
+    host text NOT NULL,
+    boot text NOT NULL,
+    pid_namespace bigint NOT NULL,
+    instance text NOT NULL,
+    at bigint NOT NULL,
+    superseded_at bigint,
+    PRIMARY KEY (host, boot, pid_namespace)
+);
+
 CREATE TABLE IF NOT EXISTS reaper_advances (
     source_key text PRIMARY KEY,
     task_id bigint,

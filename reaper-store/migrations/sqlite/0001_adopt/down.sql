@@ -46,6 +46,7 @@ ALTER TABLE jobs DROP COLUMN reaper_started_at;
 ALTER TABLE jobs DROP COLUMN reaper_fence;
 
 DROP TABLE IF EXISTS reaper_nodes;
+DROP TABLE IF EXISTS reaper_incarnations;
 DROP TABLE IF EXISTS reaper_advances;
 DROP TABLE IF EXISTS reaper_settings;
 DROP TABLE IF EXISTS reaper_outbox;

@@ -113,6 +113,17 @@ CREATE TABLE IF NOT EXISTS reaper_nodes (
     PRIMARY KEY (host, boot)
 );
 
+-- Where an instance runs, or ran before: one row a PID namespace of its own.
+CREATE TABLE IF NOT EXISTS reaper_incarnations (
+    host TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    pid_namespace INTEGER NOT NULL,
+    instance TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    superseded_at INTEGER,
+    PRIMARY KEY (host, boot, pid_namespace)
+);
+
 CREATE TABLE IF NOT EXISTS reaper_advances (
     source_key TEXT PRIMARY KEY,
     task_id,

@@ -125,6 +125,7 @@ macro_rules! statements {
 
 mod books;
 mod claims;
+mod instances;
 mod load;
 mod nodes;
 mod outbox;
@@ -134,4 +135,4 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::{books::*, claims::*, load::*, nodes::*, outbox::*, schema::*, worker::*};
+pub(super) use self::{books::*, claims::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*};

@@ -2,10 +2,12 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use super::{books, claims, load, nodes, outbox, schema, worker};
+use super::{books, claims, instances, load, nodes, outbox, schema, worker};
 
 fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [load::ALL, claims::ALL, nodes::ALL, outbox::ALL, books::ALL, worker::ALL, schema::ALL].concat().into_iter()
+    [load::ALL, claims::ALL, nodes::ALL, instances::ALL, outbox::ALL, books::ALL, worker::ALL, schema::ALL]
+        .concat()
+        .into_iter()
 }
 
 /// `UPDATE_GOLDEN=1` writes the file anew.
@@ -86,7 +88,7 @@ mod plans {
 
     /// The type of a place by its name: within `unnest` all are lists.
     fn kind(name: &str, is_unnested: bool) -> &'static str {
-        const TEXTS: [&str; 31] = [
+        const TEXTS: [&str; 32] = [
             "mode",
             "breaker",
             "host",
@@ -105,6 +107,7 @@ mod plans {
             "stage",
             "source_key",
             "value",
+            "instance",
             "version",
             "schema",
             "name",

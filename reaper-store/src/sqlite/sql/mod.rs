@@ -53,6 +53,7 @@ macro_rules! statements {
 
 mod books;
 mod claims;
+mod instances;
 mod load;
 mod nodes;
 mod outbox;
@@ -62,4 +63,4 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::{books::*, claims::*, load::*, nodes::*, outbox::*, schema::*, worker::*};
+pub(super) use self::{books::*, claims::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*};

@@ -7,14 +7,16 @@ use diesel::{
     sql_query, sql_types::Text,
 };
 
-use super::{books, claims, load, nodes, outbox, schema, worker};
+use super::{books, claims, instances, load, nodes, outbox, schema, worker};
 use crate::{
     Schema as _,
     sqlite::{Options, SqliteStore},
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [load::ALL, claims::ALL, nodes::ALL, outbox::ALL, books::ALL, worker::ALL, schema::ALL].concat().into_iter()
+    [load::ALL, claims::ALL, nodes::ALL, instances::ALL, outbox::ALL, books::ALL, worker::ALL, schema::ALL]
+        .concat()
+        .into_iter()
 }
 
 /// `UPDATE_GOLDEN=1` writes the file anew.

@@ -1,0 +1,77 @@
+use alloc::borrow::ToOwned as _;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn place(pid_namespace: u64) -> Place {
+    Place { host: "a".to_owned(), boot: "1".to_owned(), pid_namespace }
+}
+
+fn process(pid_namespace: impl Into<Option<u64>>) -> ProcessIdentity {
+    ProcessIdentity {
+        host: "a".to_owned(),
+        boot: "1".to_owned(),
+        pid_namespace: pid_namespace.into(),
+        pid: 7,
+        start_time: Some(1),
+        inode: Some(2),
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_timestamp(second, 0).unwrap()
+}
+
+fn incarnation(superseded_at: Option<i64>) -> Incarnation {
+    Incarnation { instance: "web".to_owned(), place: place(5), at: at(10), superseded_at: superseded_at.map(at) }
+}
+
+fn seen() -> Sighting {
+    Sighting::new(Liveness::Unknown, Finding::OtherNamespace)
+}
+
+fn dead() -> Sighting {
+    Sighting::new(Liveness::Dead(Certainty::Verified), Finding::Superseded)
+}
+
+#[test]
+fn what_ran_in_a_superseded_incarnation_is_dead() {
+    let before = incarnation(Some(20));
+    assert_eq!(before.judge(None, &process(5), Some(at(15)), seen()), dead());
+    assert_eq!(before.judge(Some(&place(6)), &process(5), Some(at(20)), seen()), dead());
+}
+
+#[test]
+fn the_latest_one_says_nothing() {
+    assert_eq!(incarnation(None).judge(Some(&place(6)), &process(5), Some(at(15)), seen()), seen());
+}
+
+#[test]
+fn what_began_later_or_nobody_knows_when_may_be_another_containers() {
+    let before = incarnation(Some(20));
+    assert_eq!(before.judge(Some(&place(6)), &process(5), Some(at(21)), seen()), seen());
+    assert_eq!(before.judge(Some(&place(6)), &process(5), None, seen()), seen());
+}
+
+#[test]
+fn at_the_place_itself_the_kernels_word_counts() {
+    assert_eq!(incarnation(Some(20)).judge(Some(&place(5)), &process(5), Some(at(15)), seen()), seen());
+}
+
+#[test]
+fn its_identities_begin_with_the_place() {
+    let text = alloc::string::ToString::to_string(&process(5));
+    assert!(text.starts_with(&place(5).prefix()), "{text}");
+    assert!(!text.starts_with(&Place { boot: "11".to_owned(), ..place(5) }.prefix()));
+}
+
+proptest! {
+    /// Another host, boot or namespace is another container, whatever is recorded of this one.
+    #[test]
+    fn another_place_is_never_judged(host in "[ab]", boot in "[12]", namespace in proptest::option::of(4..7_u64)) {
+        let other = ProcessIdentity { host, boot, ..process(namespace) };
+        prop_assume!(!place(5).is_of(&other));
+        prop_assert_eq!(incarnation(Some(20)).judge(Some(&place(6)), &other, Some(at(15)), seen()), seen());
+    }
+}

@@ -1,0 +1,43 @@
+//! The instances: a table of a few rows.
+
+use reaper_core::{Incarnation, instance::Place};
+
+use super::{
+    PostgresStore,
+    claims::note_all,
+    sql,
+    statement::{Named, Statement},
+};
+use crate::{
+    Instances, StoreError,
+    books::{Note, incarnation, place},
+};
+
+impl Instances for PostgresStore {
+    fn register(&self, instance: &str, at: &Place) -> Result<(), StoreError> {
+        self.write(|connection| {
+            let of = |sql| Statement::new(sql, named(at)).with([("instance", instance.into())]);
+            // The ones before those: a take of the container before may still be on its way to be seen.
+            Statement::new(sql::FORGET_INCARNATIONS, []).run(connection)?;
+            let mut notes = Vec::new();
+            for mut row in of(sql::SUPERSEDE).rows(connection)? {
+                notes.push(Note::of_superseded(instance, &place(&mut row)?));
+            }
+            note_all(connection, &notes)?;
+            Ok(of(sql::REGISTER).run(connection).map(drop)?)
+        })
+    }
+
+    fn incarnations(&self) -> Result<Vec<Incarnation>, StoreError> {
+        self.read(|connection| {
+            let rows = Statement::new(sql::INCARNATIONS, []).rows(connection)?;
+            Ok(rows.into_iter().map(incarnation).collect::<Result<_, _>>()?)
+        })
+    }
+}
+
+fn named(place: &Place) -> [Named<'_>; 3] {
+    // An inode of a namespace is a number of 32 bits.
+    let inode = i64::try_from(place.pid_namespace).unwrap_or(i64::MAX);
+    [("host", (&place.host).into()), ("boot", (&place.boot).into()), ("pid_namespace", inode.into())]
+}
