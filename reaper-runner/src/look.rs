@@ -173,8 +173,11 @@ fn begin(
         started_until: clock.latest_with(policy.shortest_running()),
         late_finishes: true,
         suspects: observations.suspects().into_iter().map(|attempt| attempt.job).collect(),
-        here: (kind == PassKind::Tick)
-            .then(|| Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids }),
+        here: (kind == PassKind::Tick).then(|| Here {
+            host: parts.probe.host().to_owned(),
+            bare_pids: settings.bare_pids,
+            since: None,
+        }),
         lost: match nodes.0 {
             // This host's own attempts are looked at anyway.
             Some((here, nodes)) if kind == PassKind::Tick => {

@@ -45,7 +45,11 @@ fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
         started_until: Timestamp::MIN_UTC,
         late_finishes: false,
         suspects: Vec::new(),
-        here: Some(Here { host: probe.host().to_owned(), bare_pids: context.config.trusts_bare_pids() }),
+        here: Some(Here {
+            host: probe.host().to_owned(),
+            bare_pids: context.config.trusts_bare_pids(),
+            since: None,
+        }),
         lost: Vec::new(),
     };
     let mut claims = Vec::new();

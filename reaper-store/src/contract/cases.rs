@@ -185,6 +185,8 @@ cases! { $
         an_inherited_beginning_is_not_old
         suspects_by_id
         attempts_of_this_host
+        attempts_of_this_host_since_an_instant
+        a_lost_node_beside_new_attempts_of_this_host
         bare_pids_where_they_are_trusted
         a_job_that_is_not_there
         ;
