@@ -11,7 +11,10 @@ use reaper_store::{
 };
 
 use super::{Context, Exit, Failure, world::World};
-use crate::look::{Nodes, sight};
+use crate::{
+    look::{Nodes, sight},
+    watching::Known,
+};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true))]
@@ -59,7 +62,7 @@ fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
         for row in page.rows {
             match row {
                 Ok(job) => {
-                    let seen = sight(&job, probe.as_ref(), Nodes::default());
+                    let seen = sight(&job, probe.as_ref(), Nodes::default(), Known::default());
                     claims.extend(is_orphan(&job, &seen).then(|| claim(&job, &seen)));
                 }
                 Err(bad) => tracing::warn!(%bad, "left alone"),

@@ -133,6 +133,7 @@ fn parts(ground: &Ground, path: &Path, time: &Arc<SystemTime>, watch: &Watch) ->
         advance: Arc::new(SqliteAdvance::new(Box::new(connect))),
         notify: watch.as_notify(),
         leases: None,
+        watch: None,
         time: Arc::<SystemTime>::clone(time),
     })
 }

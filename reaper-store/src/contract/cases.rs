@@ -2,7 +2,7 @@
 
 use super::{
     Case, books, effects, fence, guard, hidden, late, load, mirror, nodes, pages, quiet, race, settle, stage,
-    statements, worker,
+    statements, witnessed, worker,
 };
 
 macro_rules! cases {
@@ -162,6 +162,13 @@ cases! { $
         an_exit_is_recorded_whatever_became_of_the_job
         a_foreign_job_is_taken_like_any_other
         hostile_texts_come_back_as_they_were
+        ;
+    witnessed:
+        a_witnessed_exit_is_recorded
+        a_known_exit_stands_against_a_witness
+        a_witness_is_bound_by_the_fence
+        a_witness_of_an_attempt_without_a_run
+        a_witness_is_bound_by_the_mode
         ;
     effects:
         what_is_posted_is_due
