@@ -269,6 +269,9 @@ fn run_loop(engine: &Arc<Engine>, wake: &Sender<Wake>, woken: &Receiver<Wake>, p
         if kind == PassKind::Tick && (engine.leases_due() || report.mode == Mode::Off) {
             report.leases_removed = engine.reclaim_leases();
         }
+        if kind == PassKind::Tick {
+            report.watch = engine.watch_tally();
+        }
         engine.conclude(&report);
         passed(&report);
 
