@@ -286,7 +286,7 @@ fn register(watching: &mut Option<Watching>, rows: &[Row], settings: &Settings) 
     let Some(watching) = watching else {
         return Vec::new();
     };
-    let register = || watching.register(rows.iter().flatten(), settings.bare_pids);
+    let register = || watching.register(rows.iter().flatten(), settings);
     catch_unwind(AssertUnwindSafe(register)).unwrap_or_else(|panic| {
         tracing::error!(problem = panic_text(panic.as_ref()), "the watch failed for a page of rows");
         Vec::new()

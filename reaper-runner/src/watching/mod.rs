@@ -52,6 +52,8 @@ pub(crate) struct Watching {
     loose: BTreeSet<Attempt>,
     /// Those whose exits were put down to a witness, or could not be.
     testified: BTreeSet<Attempt>,
+    /// Those whose decision was put off once, for their exit to be put down first.
+    put_off: BTreeSet<Attempt>,
     /// Up to when attempts are known.
     known_until: Option<Timestamp>,
     /// When all of this host's were loaded last, by the monotonic clock.
@@ -93,6 +95,7 @@ impl Watching {
             open: BTreeSet::new(),
             loose: BTreeSet::new(),
             testified: BTreeSet::new(),
+            put_off: BTreeSet::new(),
             known_until: None,
             reconciled_at: None,
             pass: Pass::default(),
@@ -159,14 +162,14 @@ impl Watching {
     /// rows.
     pub(crate) fn register<'r>(
         &mut self,
-        rows: impl Iterator<Item = &'r JobSnapshot>,
-        bare_pids: bool,
+        rows: impl Iterator<Item = &'r JobSnapshot> + Clone,
+        settings: &Settings,
     ) -> Vec<Known> {
         let (mut asked, mut places) = (Vec::new(), Vec::new());
         let mut known = Vec::new();
-        for job in rows {
+        for job in rows.clone() {
             if job.status == Status::Running {
-                for role in self.follow(job, bare_pids) {
+                for role in self.follow(job, settings.bare_pids) {
                     asked.push((job.attempt.clone(), role));
                     places.push(known.len());
                 }
@@ -181,6 +184,9 @@ impl Watching {
                     Role::Monitor => known.monitor = sighting,
                 }
             }
+        }
+        for (job, known) in rows.zip(&mut known) {
+            self.put_off(job, known, &settings.policy);
         }
         known
     }
@@ -287,6 +293,7 @@ impl Watching {
             &mut self.open,
             &mut self.loose,
             &mut self.testified,
+            &mut self.put_off,
         ] {
             set.remove(attempt);
         }

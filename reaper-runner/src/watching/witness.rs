@@ -5,7 +5,10 @@
 //! with whatever code, or by a signal that its agent's exit policy names. Any other death by a signal is no exit of the
 //! work: nobody is left, or the executor is dead, and the code stands in the evidence of the claim.
 
-use reaper_core::{Action, Attempt, Liveness, Mode, PassKind, Policy, Timestamp, job::Exit, plan::Planned};
+use reaper_core::{
+    Action, Attempt, Finding, JobSnapshot, Liveness, Mode, PassKind, Policy, Sighting, Timestamp, job::Exit,
+    plan::Planned,
+};
 use reaper_gate::liveness::watch::{Role, WitnessedExit as Seen};
 use reaper_store::{
     Claim, StoreError,
@@ -13,21 +16,19 @@ use reaper_store::{
     control::WatchTally,
 };
 
-use super::Watching;
+use super::{Known, Watching};
 use crate::engine::{Engine, locked};
 
 impl Watching {
     /// The exits that a pass of this kind is to record before it loads anything.
-    fn exits(&self, kind: PassKind, policy: &Policy, now: Timestamp) -> Vec<WitnessedExit> {
+    fn exits(&self, kind: PassKind, policy: &Policy) -> Vec<WitnessedExit> {
         let died = match kind {
             PassKind::Tick => &self.died,
             PassKind::Wake => &self.fresh,
         };
         let told = |attempt: &&Attempt| {
             let seen = self.seen_exit(attempt)?;
-            let agent = &self.followed.get(*attempt)?.agent;
-            let exit = Exit { code: seen.code, at: now };
-            let matters = seen.code >= 0 || policy.limits_for(agent).exit.is_fatal(&exit);
+            let matters = self.matters(attempt, seen, policy);
             // A monitor that lives records it itself. One that has not by the next tick is not waited for.
             let waits = kind == PassKind::Wake && self.monitor_lives(attempt);
             (matters && !waits).then(|| WitnessedExit {
@@ -38,6 +39,32 @@ impl Watching {
         };
         let untold = died.iter().filter(|attempt| !self.testified.contains(*attempt));
         untold.filter_map(|attempt| told(&attempt)).collect()
+    }
+
+    /// Whether anything hangs on an exit.
+    fn matters(&self, attempt: &Attempt, seen: Seen, policy: &Policy) -> bool {
+        let is_fatal = |agent: &str| {
+            let exit = Exit { code: seen.code, at: Timestamp::UNIX_EPOCH };
+            policy.limits_for(agent).exit.is_fatal(&exit)
+        };
+        seen.code >= 0 || self.followed.get(attempt).is_some_and(|followed| is_fatal(&followed.agent))
+    }
+
+    /// Puts a decision off for one pass, which follows at once, where an executor has ended since this one has begun: its
+    /// exit is put down first.
+    pub(super) fn put_off(&mut self, job: &JobSnapshot, known: &mut Known, policy: &Policy) {
+        let attempt = &job.attempt;
+        let is_gone = known.executor.as_ref().is_some_and(|seen| !matches!(seen.liveness, Liveness::Alive(_)));
+        if !is_gone || job.exit.is_some() || job.run.is_none() || self.testified.contains(attempt) {
+            return;
+        }
+        let tells = self.seen_exit(attempt).is_some_and(|seen| self.matters(attempt, seen, policy));
+        if tells && self.put_off.insert(attempt.clone()) {
+            self.died.insert(attempt.clone());
+            self.fresh.insert(attempt.clone());
+            let why = Finding::Unreadable("it has just ended, and its exit is yet to be put down".to_owned());
+            known.executor = Some(Sighting::new(Liveness::Unknown, why));
+        }
     }
 
     /// With which code an attempt's executor has ended, where the kernel told it.
@@ -57,7 +84,7 @@ impl Engine {
         if self.settings.mode != Mode::Enforce {
             return Ok(());
         }
-        let exits = watching.exits(kind, &self.settings.policy, self.parts.time.wall());
+        let exits = watching.exits(kind, &self.settings.policy);
         if exits.is_empty() {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
     process::{Child, ChildStdin, Command, Stdio},
     sync::Arc,
 };
@@ -151,14 +152,15 @@ impl Ground {
     /// `reaper run`, and what it says of each pass. It goes on when nobody listens any more.
     pub(crate) fn told(&self) -> (Running, impl Iterator<Item = serde_json::Value>) {
         let mut command = self.program.command(&["run", "--output", "json"]);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         (Running(child), lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()))
     }
 
     pub(crate) fn command(&self) -> Command {
         let mut command = self.program.command(&["run"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         command
     }
 
@@ -194,8 +196,8 @@ pub(crate) struct Running(pub(crate) Child);
 impl Drop for Running {
     fn drop(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.0);
-        // It may have ended.
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+        // It may have ended. What stands before it in its group does not pass the signal on.
+        rustix::process::kill_process_group(pid, rustix::process::Signal::TERM).ok();
         self.0.wait().ok();
     }
 }

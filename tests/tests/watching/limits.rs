@@ -1,9 +1,14 @@
 //! Where not everything can be watched.
 
-use std::process::{Command, Stdio};
+use std::{
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+};
 
 use reaper_tests::{
     database::Kind,
+    jobs::RunningJob,
+    processes::{Sleeper, dead_pid},
     program::{eventually, skipped},
 };
 
@@ -15,7 +20,8 @@ fn behind(ground: &Ground, before: &[&str]) -> Running {
     let mut command = Command::new(before[0]);
     command.args(&before[1..]).arg(plain.get_program()).args(plain.get_args());
     command.current_dir(ground.program.dir()).env("DATABASE_URL", ground.db.url());
-    Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    Running(command.spawn().unwrap())
 }
 
 /// What finds no file descriptor is probed in turn, is counted, and is settled all the same.
@@ -42,12 +48,15 @@ fn what_does_not_fit_is_probed_in_turn() {
     }
 }
 
-/// On a kernel without pidfds the processes are looked at every now and then: a death is seen without a tick, though not at
-/// once, and no exit is witnessed.
+/// On a kernel without pidfds bare pids are looked at every now and then, and what identities name cannot be told: it is
+/// probed in turn, and kept.
 #[test]
 fn without_pidfds_it_polls() {
     let ground = Ground::on(Kind::Sqlite).unwrap();
-    let mut cast = ground.staged();
+    ground.configure("interval = \"300ms\"");
+    let mut unknown = ground.staged();
+    let mut sleeper = Sleeper::start();
+    let bare = RunningJob { pid: Some(sleeper.pid()), ..RunningJob::default() }.insert(&ground.db);
     let inject = [
         "strace",
         "-f",
@@ -65,9 +74,13 @@ fn without_pidfds_it_polls() {
         return;
     }
     let _running = behind(&ground, &inject);
-    ground.until_watched(2);
-    cast.monitor.kill();
-    cast.executor.end(0);
-    ground.until_status(&cast, "queued");
-    assert_eq!(ground.way(&cast), [step("requeue", "nobody_left")]);
+    eventually("one is polled, two are probed in turn", || ground.tally() == (1, 2));
+    assert!(sleeper.is_running());
+    drop(sleeper);
+    eventually("it is queued", || ground.db.status(bare) == "queued");
+    unknown.monitor.kill();
+    unknown.executor.end(0);
+    let other = RunningJob { pid: Some(dead_pid()), ..RunningJob::default() }.insert(&ground.db);
+    eventually("what died later is queued", || ground.db.status(other) == "queued");
+    assert_eq!((ground.db.status(unknown.job), ground.way(&unknown)), ("running".into(), Vec::new()));
 }

@@ -234,7 +234,14 @@ impl State {
     /// The exit that was told, or the descriptor by which it can be asked for.
     pub(super) fn exit(&self, key: &Key) -> Option<Result<WitnessedExit, Arc<Held>>> {
         let entry = self.entries.get(key)?;
-        let Place::Gone(departed) = &entry.place else { return None };
+        let departed = match &entry.place {
+            Place::Gone(departed) => departed,
+            // It has ended, and nobody was told yet.
+            Place::Runs(held, Certainty::Verified) if held.pidfd.has_ended() == Ok(true) => {
+                return Some(Err(Arc::clone(held)));
+            }
+            Place::Runs(..) | Place::Not(_) => return None,
+        };
         match (&departed.told, &departed.held) {
             (Some((_, Some(exit))), _) => Some(Ok(*exit)),
             (_, Some(held)) => Some(Err(Arc::clone(held))),
