@@ -249,6 +249,14 @@ impl Planner {
         }
     }
 
+    /// Adds attempts that are followed by a kind of evidence, are known to live, and were not loaded for that.
+    pub fn add_followed(&mut self, kind: EvidenceKind, alive: u64) {
+        if alive > 0 {
+            let tally = self.plan.tallies.entry(kind).or_default();
+            tally.followed = tally.followed.saturating_add(alive);
+        }
+    }
+
     /// How many attempts are due by age so far.
     #[must_use]
     pub fn due_by_age(&self) -> u64 {

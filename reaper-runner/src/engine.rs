@@ -22,6 +22,7 @@ use crate::{
     report::{CannotTell, Failure, Settled},
     rest::Rest,
     verdicts::{Question, Verdicts},
+    watching::Watching,
 };
 
 /// What is left to do after the claims of a pass.
@@ -35,6 +36,8 @@ pub(crate) struct After {
     pub(crate) deliver: Vec<String>,
     /// Whether the outbox may hold something that is due.
     pub(crate) effects_due: bool,
+    /// Whether more has died than this pass looked at.
+    pub(crate) more: bool,
     /// The decisions' clock, for deciding again on the same snapshot.
     pub(crate) clock: Option<reaper_core::Clock>,
 }
@@ -45,7 +48,7 @@ pub(crate) struct Engine {
     pub(crate) parts: Parts,
     pub(crate) settings: Settings,
     pub(crate) pool: Pool,
-    memory: Mutex<Memory>,
+    pub(crate) memory: Mutex<Memory>,
     pub(crate) verdicts: Mutex<Verdicts>,
     counters: Mutex<Counters>,
     noted: Mutex<Option<Duration>>,
@@ -119,6 +122,9 @@ impl Engine {
 
     fn try_pass(&self, kind: PassKind, report: &mut PassReport) -> Result<After, StoreError> {
         let mut memory = locked(&self.memory);
+        if let Some(watching) = &mut memory.watching {
+            watching.begin();
+        }
         let has_exits = !self.spool_is_empty();
         if !has_exits && self.rests(kind, &mut memory, report)? {
             return Ok(After::default());
@@ -127,6 +133,9 @@ impl Engine {
         // Before anything is loaded: what they tell is a fact of this pass.
         if has_exits {
             self.import_exits()?;
+        }
+        if let Some(watching) = &mut memory.watching {
+            self.testify(kind, watching)?;
         }
         let began = self.parts.time.monotonic();
         let stricter = |mode: Mode| self.settings.mode.min(mode);
@@ -168,7 +177,7 @@ impl Engine {
 
         let nothing = report.counts.loaded == 0 && jump.is_none() && report.breaker.open.is_empty();
         if let Some(version) = version.filter(|_| {
-            let quiet = memory.observations.suspects().is_empty() && locked(&self.verdicts).is_empty();
+            let quiet = self.is_quiet(&memory);
             // A node's silence is told by reading it again and again.
             kind == PassKind::Tick && nothing && quiet && self.settings.node.is_none()
         }) {
@@ -177,7 +186,8 @@ impl Engine {
         }
         // Whatever a pass posts, it posts about something that it has loaded.
         let effects_due = effects_due || report.counts.loaded > 0;
-        let mut after = After { ask: plan.ask, effects_due, clock: Some(clock), ..After::default() };
+        let more = memory.watching.as_ref().is_some_and(Watching::has_more);
+        let mut after = After { ask: plan.ask, effects_due, more, clock: Some(clock), ..After::default() };
         drop(memory);
         if !plan.claim.is_empty() {
             // An executor that was seen dead has spooled its exit before: a claim that knows nothing of it is lost now.
@@ -190,10 +200,10 @@ impl Engine {
     /// Whether there is nothing to do in this pass, because nothing has happened since one that found nothing.
     fn rests(&self, kind: PassKind, memory: &mut Memory, report: &mut PassReport) -> Result<bool, StoreError> {
         let monotonic = self.parts.time.monotonic();
+        let quiet = self.is_quiet(memory);
         let Some(rest) = &mut memory.rest else {
             return Ok(false);
         };
-        let quiet = memory.observations.suspects().is_empty() && locked(&self.verdicts).is_empty();
         let store = self.parts.store.as_ref();
         if !quiet || !rest.goes_on(store.version()?, monotonic, store, &self.settings.policy)? {
             return Ok(false);
@@ -205,6 +215,13 @@ impl Engine {
             memory.ticks = memory.ticks.saturating_add(1);
         }
         Ok(true)
+    }
+
+    /// Whether nothing that was seen is to be looked at again, whatever the database holds.
+    fn is_quiet(&self, memory: &Memory) -> bool {
+        memory.observations.suspects().is_empty()
+            && locked(&self.verdicts).is_empty()
+            && memory.watching.as_ref().is_none_or(Watching::is_quiet)
     }
 
     /// Stores a breaker that changed, and tells somebody of each kind that opened.
@@ -253,7 +270,8 @@ impl Engine {
             return Ok(());
         }
         let claim = |planned: Planned| {
-            let claim = claim_of(&planned, &self.settings.policy, Actor::Reaper, fastrand::u64(..))?;
+            let mut claim = claim_of(&planned, &self.settings.policy, Actor::Reaper, fastrand::u64(..))?;
+            self.add_witness(&mut claim);
             Some((planned, claim))
         };
         let (planned, claims): (Vec<Planned>, Vec<Claim>) = planned.into_iter().filter_map(claim).unzip();
@@ -290,7 +308,7 @@ impl Engine {
         report.settled.push(Settled::new(&planned, Some(outcome.clone())));
         locked(&self.verdicts).forget(&Question::of(&planned.job));
         if outcome == Outcome::Won {
-            locked(&self.memory).observations.forget(&planned.job.attempt);
+            self.forget(&planned);
             after.deliver.extend(effect_key(claim));
             if planned.decision.action == Action::Terminate {
                 after.stop.push(planned);
@@ -371,6 +389,7 @@ impl Engine {
             won: u64::try_from(report.won().count()).unwrap_or(u64::MAX),
             lost: u64::try_from(report.lost()).unwrap_or(u64::MAX),
             error: report.error.clone(),
+            watch: self.watch_tally(),
         };
         match self.parts.store.note_pass(&note) {
             Ok(()) => *noted = Some(now),

@@ -23,6 +23,7 @@ mod rest;
 mod spooled;
 mod time;
 mod verdicts;
+mod watching;
 
 pub use courier::{Courier, Deliveries};
 pub use parts::{Parts, Settings};

@@ -7,15 +7,17 @@ use std::{
 };
 
 use reaper_core::{
-    Bond, Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, NodeId, NodeObservations, Observation,
-    Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status, Timestamp, decide,
+    Action, Attempt, Bond, Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, NodeId, NodeObservations,
+    Observation, Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status, Timestamp,
+    breaker::EvidenceKind,
+    decide,
     plan::{Planned, Planner},
 };
 use reaper_gate::Probe;
 use reaper_store::{
     Store, StoreError,
     control::{Ask, Follow, Opening, Outset},
-    facts::{Cursor, Here, Page, Wanted},
+    facts::{Cursor, Here, Page, Row, Wanted},
 };
 
 use crate::{
@@ -23,6 +25,7 @@ use crate::{
     report::Failure,
     rest::Rest,
     verdicts::{Question, Verdicts},
+    watching::{Known, Watching},
 };
 
 /// What a reaper remembers from pass to pass.
@@ -36,6 +39,8 @@ pub(crate) struct Memory {
     pub(crate) ticks: u64,
     /// What the latest tick left, where it found nothing to do.
     pub(crate) rest: Option<Rest>,
+    /// The loop's watch, while it runs.
+    pub(crate) watching: Option<Watching>,
 }
 
 impl Memory {
@@ -166,15 +171,21 @@ fn begin(
     if let Some(nodes) = &outset.nodes {
         memory.nodes.read(nodes.iter().map(|row| row.node.clone()).collect(), parts.time.monotonic());
     }
-    let Memory { observations, nodes, .. } = memory;
+    let Memory { observations, nodes, watching, .. } = memory;
     let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, nodes));
+    let (mut named, probed) = match watching {
+        Some(watching) => watching.wants(kind, parts.time.monotonic(), settings),
+        None => (Vec::new(), all_here(parts, settings, kind)),
+    };
+    let is_named = |attempt: &Attempt| watching.as_ref().is_some_and(|watching| watching.has_died(attempt));
+    let suspects = observations.suspects().into_iter().filter(|attempt| !is_named(attempt));
+    named.extend(suspects.map(|attempt| attempt.job));
     let wanted = Wanted {
         exits_until: clock.latest_with(policy.shortest_grace()),
         started_until: clock.latest_with(policy.shortest_running()),
         late_finishes: true,
-        suspects: observations.suspects().into_iter().map(|attempt| attempt.job).collect(),
-        here: (kind == PassKind::Tick)
-            .then(|| Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids }),
+        suspects: named,
+        here: probed,
         lost: match nodes.0 {
             // This host's own attempts are looked at anyway.
             Some((here, nodes)) if kind == PassKind::Tick => {
@@ -184,6 +195,12 @@ fn begin(
         },
     };
     Begun { clock, jump, here, wanted }
+}
+
+/// What a pass without a watch wants of this host: everything, in a tick.
+fn all_here(parts: &Parts, settings: &Settings, kind: PassKind) -> Option<Here> {
+    let here = || Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids, since: None };
+    (kind == PassKind::Tick).then(here)
 }
 
 /// Looks at everything that a pass of this kind looks at, from its first page on.
@@ -199,7 +216,7 @@ pub(crate) fn look(
     let Begun { clock, jump, here, wanted } = begun;
     let mut breaker = breaker_before.clone();
     let policy = &settings.policy;
-    let Memory { observations, nodes, .. } = memory;
+    let Memory { observations, nodes, watching, .. } = memory;
     let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, nodes));
 
     let mut planner = Planner::new(kind, settings.budget);
@@ -207,20 +224,29 @@ pub(crate) fn look(
     let mut page = first;
     loop {
         planner.begin_page(fastrand::u64(..));
+        let mut known = register(watching, &page.rows, settings).into_iter();
         for row in page.rows {
             let job = match row {
                 Ok(job) => job,
                 Err(bad) => {
+                    if let Some(watching) = watching {
+                        watching.is_bad(&bad);
+                    }
                     planner.add_bad(bad);
                     continue;
                 }
             };
+            let known = known.next().unwrap_or_default();
             let attempt = job.attempt.clone();
             let considered = catch_unwind(AssertUnwindSafe(|| {
-                consider(job, &clock, settings, (parts.probe.as_ref(), nodes), observations, verdicts, kind)
+                let around = (parts.probe.as_ref(), nodes, known);
+                consider(job, &clock, settings, around, observations, verdicts, kind)
             }));
             match considered {
                 Ok(planned) => {
+                    if let Some(watching) = watching {
+                        watching.decided(&attempt, planned.decision.action != Action::Keep);
+                    }
                     if planned.job.exit.is_some() {
                         questions.insert(Question::of(&planned.job));
                     }
@@ -236,6 +262,9 @@ pub(crate) fn look(
         page = parts.store.load(&wanted, &from, settings.page)?;
     }
 
+    if let Some(watching) = watching {
+        planner.add_followed(EvidenceKind::BarePid, watching.unseen_by_pid());
+    }
     if planner.due_by_age() > 0 {
         let running = parts.store.running(policy.breaker.enough(planner.due_by_age()))?;
         planner.set_running(running);
@@ -244,8 +273,24 @@ pub(crate) fn look(
     if jump.is_some() {
         hold_after_jump(&mut plan);
     }
+    if let Some(watching) = watching {
+        let left_over = watching.end(kind, clock.now, parts.time.monotonic(), jump.is_some());
+        plan.counts.deferred = plan.counts.deferred.saturating_add(left_over);
+    }
     let doubles = nodes.0.map_or_else(Vec::new, |(here, nodes)| nodes.doubles(here));
     Ok(Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles })
+}
+
+/// Registers the rows of a page with the watch. A watch that panics knows nothing of them, and they are probed.
+fn register(watching: &mut Option<Watching>, rows: &[Row], settings: &Settings) -> Vec<Known> {
+    let Some(watching) = watching else {
+        return Vec::new();
+    };
+    let register = || watching.register(rows.iter().flatten(), settings);
+    catch_unwind(AssertUnwindSafe(register)).unwrap_or_else(|panic| {
+        tracing::error!(problem = panic_text(panic.as_ref()), "the watch failed for a page of rows");
+        Vec::new()
+    })
 }
 
 /// What is seen of one job, and what is decided about it.
@@ -253,12 +298,12 @@ fn consider(
     job: JobSnapshot,
     clock: &Clock,
     settings: &Settings,
-    (probe, nodes): (&dyn Probe, Nodes<'_>),
+    (probe, nodes, known): (&dyn Probe, Nodes<'_>, Known),
     observations: &mut Observations,
     verdicts: &Verdicts,
     kind: PassKind,
 ) -> Planned {
-    let mut seen = sight(&job, probe, nodes);
+    let mut seen = sight(&job, probe, nodes, known);
     if job.status == Status::Running {
         seen.dead_ticks = observations.see(kind, &job.attempt, seen.executor.liveness);
     }
@@ -276,15 +321,20 @@ fn consider(
 /// So many budgets of attempts that nobody is left of are remembered from a tick for its wakes.
 const BUDGETS_REMEMBERED: usize = 16;
 
-/// Looks at a job's processes, once, and takes into account what is known of their nodes.
-pub(crate) fn sight(job: &JobSnapshot, probe: &dyn Probe, nodes: Nodes<'_>) -> Observation {
-    let by_identity = |identity: &ProcessIdentity| nodes.judge(identity, job.bond, probe.probe(identity));
+/// Looks at a job's processes, once, as far as a watch does not know them, and takes into account what is known of their
+/// nodes.
+pub(crate) fn sight(job: &JobSnapshot, probe: &dyn Probe, nodes: Nodes<'_>, known: Known) -> Observation {
+    let by_identity = |identity: &ProcessIdentity, known: Option<Sighting>| {
+        nodes.judge(identity, job.bond, known.unwrap_or_else(|| probe.probe(identity)))
+    };
+    let Known { executor, monitor } = known;
     let executor = match (&job.executor, job.pid) {
-        (Some(identity), _) => by_identity(identity),
-        (None, Some(pid)) => probe.probe_pid(pid),
+        (Some(identity), _) => by_identity(identity, executor),
+        (None, Some(pid)) => executor.unwrap_or_else(|| probe.probe_pid(pid)),
         (None, None) => Sighting::NOTHING_RECORDED,
     };
-    let monitor = job.monitor.as_ref().map_or(Sighting::NOTHING_RECORDED, by_identity);
+    let nothing = Sighting::NOTHING_RECORDED;
+    let monitor = job.monitor.as_ref().map_or(nothing, |identity| by_identity(identity, monitor));
     Observation { executor, monitor, dead_ticks: 0, verdict: None }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use reaper_core::{Mode, Policy, node::NodeTiming};
-use reaper_gate::{Advance, Gate, Leases, Notify, Probe, Stop};
+use reaper_gate::{Advance, Gate, Leases, Notify, Probe, Stop, Watch};
 use reaper_store::Store;
 
 use crate::{Courier, Time, exec::Spool};
@@ -25,6 +25,9 @@ pub struct Parts {
     pub notify: Arc<dyn Notify>,
     /// Lease files, where there are any to watch.
     pub leases: Option<Arc<dyn Leases>>,
+    /// Tells the loop of [`start`](crate::Reaper::start) of deaths; it registers what runs on this host. Without one every
+    /// tick probes all of that. One watch is one reaper's.
+    pub watch: Option<Arc<dyn Watch>>,
     /// The clocks.
     pub time: Arc<dyn Time>,
 }
@@ -51,6 +54,9 @@ pub struct Settings {
     pub mode: Mode,
     /// The time between two ticks. Default 10 s.
     pub interval: Duration,
+    /// How often a loop with a watch loads all attempts of this host all the same, in a tick: what another program has
+    /// written into an old row shows then. Default 2 min.
+    pub reconcile: Duration,
     /// How many jobs are acted on in one pass at most. Default 1000; what is beyond it follows at once in the next.
     pub budget: usize,
     /// How many rows of each set are read at a time. Default 1000.
@@ -82,6 +88,7 @@ impl Default for Settings {
             policy: Policy::default(),
             mode: Mode::Enforce,
             interval: Duration::from_secs(10),
+            reconcile: Duration::from_secs(120),
             budget: 1000,
             page: 1000,
             node: None,

@@ -18,6 +18,7 @@ use crate::{
     engine::{After, Engine},
     node::OwnNode,
     report::Failure,
+    watching::Watcher,
 };
 
 /// Finds orphaned jobs and settles each exactly once.
@@ -225,6 +226,10 @@ fn run_loop(engine: &Arc<Engine>, wake: &Sender<Wake>, woken: &Receiver<Wake>, p
         // The loop may have ended.
         look_again.send(Wake::Look).ok();
     });
+    let look_again = wake.clone();
+    let _watcher = Watcher::start(engine, move || {
+        look_again.send(Wake::Look).ok();
+    });
     engine.reclaim_leases();
     let mut failures = 0_u32;
     let mut next_tick = time.monotonic();
@@ -239,6 +244,7 @@ fn run_loop(engine: &Arc<Engine>, wake: &Sender<Wake>, woken: &Receiver<Wake>, p
             node.come_back();
         }
         let (mut report, after) = engine.pass(kind);
+        let more = after.more;
         if let Some(clock) = &after.clock {
             let look_again = wake.clone();
             let (patient, at) = (Arc::clone(engine), clock.clone());
@@ -263,6 +269,9 @@ fn run_loop(engine: &Arc<Engine>, wake: &Sender<Wake>, woken: &Receiver<Wake>, p
         if kind == PassKind::Tick && (engine.leases_due() || report.mode == Mode::Off) {
             report.leases_removed = engine.reclaim_leases();
         }
+        if kind == PassKind::Tick {
+            report.watch = engine.watch_tally();
+        }
         engine.conclude(&report);
         passed(&report);
 
@@ -273,17 +282,20 @@ fn run_loop(engine: &Arc<Engine>, wake: &Sender<Wake>, woken: &Receiver<Wake>, p
         } else if kind == PassKind::Tick {
             next_tick = next_tick.saturating_add(interval).max(now);
         }
-        if !sleep(woken, sleep_for(&report, next_tick.saturating_sub(now))) {
+        if !sleep(woken, sleep_for(&report, more, next_tick.saturating_sub(now))) {
             return;
         }
     }
 }
 
 /// How long the loop may sleep after a pass: until the next tick, until time alone could change an answer, or not
-/// at all where the budget left something over.
-fn sleep_for(report: &PassReport, until_tick: Duration) -> Duration {
+/// at all where the budget left something over or more has died.
+fn sleep_for(report: &PassReport, more: bool, until_tick: Duration) -> Duration {
     if report.error.is_some() {
         return until_tick;
+    }
+    if more {
+        return Duration::ZERO;
     }
     if report.counts.deferred > 0 && report.mode == Mode::Enforce && report.won().next().is_some() {
         return Duration::ZERO;

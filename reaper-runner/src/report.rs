@@ -8,7 +8,7 @@ use reaper_core::{
     job::BadRow,
     plan::{Counts, Planned},
 };
-use reaper_store::Outcome;
+use reaper_store::{Outcome, control::WatchTally};
 use serde::{Deserialize, Serialize};
 
 use crate::Deliveries;
@@ -100,6 +100,8 @@ pub struct PassReport {
     pub leases_removed: Vec<PathBuf>,
     /// When a decision that was made here could change with no new fact.
     pub review_at: Option<Timestamp>,
+    /// What the loop watches after this pass; of ticks of a loop with a watch alone.
+    pub watch: Option<WatchTally>,
     /// The error that ended the pass, where one did.
     pub error: Option<String>,
 }
@@ -122,6 +124,7 @@ impl PassReport {
             deliveries: Deliveries::default(),
             leases_removed: Vec::new(),
             review_at: None,
+            watch: None,
             error: None,
         }
     }

@@ -4,7 +4,7 @@
 
 use std::fmt::Debug;
 
-use reaper_core::{Attempt, Bond, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId};
+use reaper_core::{Attempt, Bond, JobId, JobSnapshot, Mode, ProcessIdentity, RunId, TaskId};
 
 use crate::StoreError;
 
@@ -132,6 +132,40 @@ pub enum Recorded {
     NoSuchRun,
 }
 
+/// The exit of an attempt's executor, told by somebody who is not its monitor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessedExit {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The exit code, or `-n` where signal `n` ended the executor.
+    pub code: i32,
+    /// Who saw it: a few words, for the event.
+    pub witness: String,
+}
+
+impl WitnessedExit {
+    /// What its event says.
+    pub(crate) fn reason(&self) -> String {
+        format!("exit {}, witnessed by {}", self.code, self.witness)
+    }
+
+    pub(crate) fn evidence(&self) -> serde_json::Value {
+        serde_json::json!({ "code": self.code, "witness": self.witness })
+    }
+}
+
+/// Whether a witnessed exit was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Testified {
+    /// It was, with its event.
+    Recorded,
+    /// The attempt has moved on, has an exit already, or names no run: nothing was written.
+    NotOpen,
+    /// The stored mode forbids it: nothing was written.
+    Forbidden(Mode),
+}
+
 /// What a worker writes. Each call is one transaction, and everything but a take names the attempt that it is
 /// about.
 ///
@@ -161,4 +195,9 @@ pub trait Attempts: Debug + Send + Sync {
 
     /// Records a run's exit, once, whatever has become of its job. The first thing that a monitor does.
     fn record_exit(&self, run: &RunId, code: i32) -> Result<Recorded, StoreError>;
+
+    /// Records exits that no monitor has recorded, each under its fence: only where the job still runs in this attempt,
+    /// names a run of its own, and no exit is known of either. Each has an event that names the witness. All of them in
+    /// one transaction, in which the stored mode is read, too; answered in order.
+    fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError>;
 }

@@ -9,6 +9,7 @@ use reaper_core::{
 
 use crate::{
     Claim, Settlement, StoreError,
+    attempts::WitnessedExit,
     claims::{Actor, EventId},
     history::Event,
     nodes::NodeRow,
@@ -84,6 +85,23 @@ impl<'n> Note<'n> {
             from: Some(claim.basis.status.as_str()),
             to: to.as_str(),
             evidence: claim.evidence.to_string(),
+        }
+    }
+
+    /// That an exit was recorded on the word of a witness.
+    pub(crate) fn of_witnessed(exit: &'n WitnessedExit) -> Self {
+        let running = Status::Running.as_str();
+        Self {
+            id: EventId::draw(),
+            job: Some(&exit.attempt.job.0),
+            fence: Some(&exit.attempt.fence.0),
+            actor: Actor::Reaper,
+            action: "exit",
+            rule: "",
+            reason: Cow::Owned(exit.reason()),
+            from: Some(running),
+            to: running,
+            evidence: exit.evidence().to_string(),
         }
     }
 

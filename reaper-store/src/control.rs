@@ -26,6 +26,18 @@ pub struct PassNote {
     pub lost: u64,
     /// The error that ended it, where one did.
     pub error: Option<String>,
+    /// What that reaper watches, where it does.
+    #[serde(default)]
+    pub watch: Option<WatchTally>,
+}
+
+/// How many processes a reaper follows, by how it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchTally {
+    /// Their deaths wake it.
+    pub watched: u64,
+    /// They are probed in turn: the kernel offers no better, or file descriptors are used up.
+    pub in_turn: u64,
 }
 
 /// What a pass has to know before it loads anything, read at one instant.

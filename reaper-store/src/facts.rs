@@ -19,6 +19,9 @@ pub struct Here {
     pub host: String,
     /// Whether a bare pid without any identity belongs to this host.
     pub bare_pids: bool,
+    /// Only those that began, or whose exit was recorded, at this instant or later: whoever wants no more has seen the
+    /// others and is told when they change. `None`: all of them.
+    pub since: Option<Timestamp>,
 }
 
 /// The rows that a pass wants: the union of these sets. It must hide none on which `decide` would act.

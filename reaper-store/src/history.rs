@@ -22,7 +22,7 @@ pub struct Event {
     pub fence: Option<Fence>,
     /// Who: `reaper`, `monitor`, `person`.
     pub by: String,
-    /// What: a settlement's name, `requeue_all`, `mode`.
+    /// What: a settlement's name, `exit` where one was recorded on the word of a witness, `requeue_all`, `mode`.
     pub action: String,
     /// The rule that fired, or empty.
     pub rule: String,

@@ -7,7 +7,7 @@ use reaper_core::Timestamp;
 #[cfg(feature = "sqlite")]
 use crate::row::{RawRow, raw_job};
 use crate::{
-    facts::{Cursor, Page, Position, Row, Wanted},
+    facts::{Cursor, Here, Page, Position, Row, Wanted},
     row::RawJob,
 };
 
@@ -19,31 +19,58 @@ struct Part {
     after: &'static str,
     limit: &'static str,
     is_wanted: fn(&Wanted) -> bool,
+    /// The least key that is wanted.
+    least: fn(&Wanted) -> i64,
 }
 
 macro_rules! part {
     ($name:literal, $is_wanted:expr) => {
-        Part { key: None, after: concat!("after_", $name), limit: concat!("limit_", $name), is_wanted: $is_wanted }
+        Part {
+            key: None,
+            after: concat!("after_", $name),
+            limit: concat!("limit_", $name),
+            is_wanted: $is_wanted,
+            least: |_| i64::MIN,
+        }
     };
     (by_key $name:literal) => {
         Part { key: Some(concat!("key_", $name)), ..part!($name, |_| true) }
     };
+    (new $name:literal) => {
+        Part {
+            key: Some(concat!("key_", $name)),
+            least: |wanted| since(wanted).unwrap_or(i64::MIN),
+            ..part!($name, |wanted| since(wanted).is_some())
+        }
+    };
 }
 
 /// In the order in which the statements number them.
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 13] = [
     part!("timeless_exits", |_| true),
     part!(by_key "exits"),
     part!("timeless_starts", |_| true),
     part!(by_key "starts"),
     part!("late", |wanted| wanted.late_finishes),
     part!("suspects", |wanted| !wanted.suspects.is_empty()),
-    part!("executors", |wanted| wanted.here.is_some()),
-    part!("monitors", |wanted| wanted.here.is_some()),
-    part!("bare", |wanted| wanted.here.as_ref().is_some_and(|here| here.bare_pids)),
+    part!("executors", |wanted| all_here(wanted).is_some()),
+    part!("monitors", |wanted| all_here(wanted).is_some()),
+    part!("bare", |wanted| all_here(wanted).is_some_and(|here| here.bare_pids)),
     part!("lost_executors", |wanted| !wanted.lost.is_empty()),
     part!("lost_monitors", |wanted| !wanted.lost.is_empty()),
+    part!(new "new_starts"),
+    part!(new "new_exits"),
 ];
+
+/// This host, where all of its attempts are wanted.
+fn all_here(wanted: &Wanted) -> Option<&Here> {
+    wanted.here.as_ref().filter(|here| here.since.is_none())
+}
+
+/// Since when this host's attempts are wanted, where those from before are not.
+pub(crate) fn since(wanted: &Wanted) -> Option<i64> {
+    wanted.here.as_ref()?.since.map(|since| since.timestamp_millis())
+}
 
 /// Where a part begins: after this key and id, and how many rows of it are read.
 struct Start {
@@ -59,7 +86,7 @@ impl Part {
             return nothing;
         }
         match position {
-            None | Some(Position::Start) => Start { key: i64::MIN, after: i64::MIN, limit },
+            None | Some(Position::Start) => Start { key: (self.least)(wanted), after: i64::MIN, limit },
             Some(Position::After { key, id }) => {
                 Start { key: key.unwrap_or(i64::MIN), after: id.as_int().unwrap_or(i64::MAX), limit }
             }

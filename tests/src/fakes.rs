@@ -228,6 +228,7 @@ impl Fakes {
             advance: Arc::<Orders>::clone(&self.orders),
             notify: Arc::<Alerts>::clone(&self.alerts),
             leases: None,
+            watch: None,
             time: Arc::new(SystemTime::new()),
         }
     }

@@ -1,9 +1,9 @@
-//! `cargo xtask bench`: the stores beside their limits, as ratios.
+//! `cargo xtask bench`: the stores beside their limits, as ratios; `cargo xtask bench latency`: how soon a death is settled.
 //!
-//! The program that measures is the bench `speed` of the package `reaper-tests`; this builds it in release, starts it beside
-//! a PostgreSQL cluster of its own with fsync on, and passes on what it is told. As a step of `cargo xtask ci` it is built
-//! as the tests are, whose build is there already, and runs in its short form: that proves that everything works, that no
-//! statement reads a whole table and what an idle pass reads, and says nothing about times.
+//! The programs that measure are the benches `speed` and `latency` of the package `reaper-tests`; this builds them in release,
+//! starts one beside a PostgreSQL cluster of its own with fsync on, and passes on what it is told. As a step of `cargo xtask
+//! ci` both are built as the tests are, whose build is there already, and run in their short forms: that proves that
+//! everything works, that no statement reads a whole table and what an idle pass reads, and says nothing about times.
 
 #[cfg(unix)]
 use crate::pg::{self, Cluster, Durability};
@@ -24,19 +24,23 @@ pub(crate) const STEP: Step = Step {
 };
 
 fn short(run: &mut Run<'_>) -> Result<String, Failed> {
-    let mut command = run.workspace.cargo();
-    command.args(AS_TESTED);
     #[cfg(unix)]
     let cluster = Cluster::start(Durability::Volatile)?;
-    #[cfg(unix)]
-    pg::name_in(&mut command, &cluster);
-    run.call(command, &mut |_| ())?;
+    for bench in BENCHES {
+        let mut command = run.workspace.cargo();
+        command.args(["test", "--quiet", "--workspace", "--all-features", "--bench", bench, "--", "--short"]);
+        #[cfg(unix)]
+        pg::name_in(&mut command, &cluster);
+        run.call(command, &mut |_| ())?;
+    }
     Ok("short".to_owned())
 }
 
 /// What a person can ask for beside the step.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
+    /// Which of [`BENCHES`].
+    pub(crate) bench: String,
     /// 10,000 rows and one round.
     pub(crate) short: bool,
     /// With ten million finished jobs and events.
@@ -57,11 +61,12 @@ impl Wanted {
     /// When it cannot be built or started, or does not exit with 0.
     pub(crate) fn run(&self, workspace: &crate::workspace::Workspace) -> Result<(), Failed> {
         let mut command = workspace.cargo();
-        command.args(BENCH).args(["--output", &self.output]);
+        command.args(["bench", "--quiet", "--package", "reaper-tests", "--bench", &self.bench, "--"]);
+        command.args(["--output", &self.output]);
         // A short run measures nothing that a picture should show.
         if self.short {
             command.arg("--short");
-        } else {
+        } else if self.bench == SPEED {
             command.arg("--pictures").arg(workspace.root.join(PICTURES));
         }
         if self.history {
@@ -82,12 +87,11 @@ impl Wanted {
     }
 }
 
-/// The call of cargo, up to the bench's own arguments.
-const BENCH: [&str; 7] = ["bench", "--quiet", "--package", "reaper-tests", "--bench", "speed", "--"];
+/// The one that is meant where none is named.
+pub(crate) const SPEED: &str = "speed";
 
-/// The same in the profile and with the features of the tests, and the short form.
-const AS_TESTED: [&str; 8] =
-    ["test", "--quiet", "--workspace", "--all-features", "--bench", "speed", "--", "--short"];
+/// All of them.
+pub(crate) const BENCHES: [&str; 2] = [SPEED, "latency"];
 
 /// Where the pictures go.
 const PICTURES: &str = "tests/docs";

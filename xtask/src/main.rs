@@ -95,9 +95,11 @@ fn command_line() -> Command {
 }
 
 /// The options of `bench`, the only step that has any.
-fn with_options(bench: Command) -> Command {
+fn with_options(step: Command) -> Command {
+    use bench::{BENCHES, SPEED};
     let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-    bench
+    let which = Arg::new("bench").value_name("WHICH").value_parser(BENCHES).default_value(SPEED);
+    step.arg(which.help("The stores beside their limits, or how soon a death is settled"))
         .arg(flag("short", "10,000 rows and one round, as in `ci`; draws nothing"))
         .arg(flag("history", "Also ten million finished jobs and as many events (slow)"))
         .arg(Arg::new("past").long("past").value_name("COUNT").help("With --history: so many instead"))
@@ -114,6 +116,7 @@ fn with_options(bench: Command) -> Command {
 fn wanted(options: &ArgMatches) -> bench::Wanted {
     let text = |name: &str| options.get_one::<String>(name).cloned();
     bench::Wanted {
+        bench: text("bench").unwrap_or_default(),
         short: options.get_flag("short"),
         history: options.get_flag("history"),
         past: text("past"),

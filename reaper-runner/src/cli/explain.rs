@@ -13,7 +13,10 @@ use super::{
     table::fold,
     world::{self, World},
 };
-use crate::look::{Nodes, sight};
+use crate::{
+    look::{Nodes, sight},
+    watching::Known,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -40,7 +43,7 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<(), Failu
         heard.read(world.store.nodes()?.into_iter().map(|row| row.node).collect(), Duration::ZERO);
     }
     let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, &heard));
-    let mut seen = sight(&job, probe.as_ref(), nodes);
+    let mut seen = sight(&job, probe.as_ref(), nodes, Known::default());
     if matches!(seen.executor.liveness, Liveness::Dead(_)) {
         seen.dead_ticks = args.ticks;
     }

@@ -11,7 +11,10 @@ use reaper_store::{
 };
 
 use super::{Context, Exit, Failure, world::World};
-use crate::look::{Nodes, sight};
+use crate::{
+    look::{Nodes, sight},
+    watching::Known,
+};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true))]
@@ -45,7 +48,11 @@ fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
         started_until: Timestamp::MIN_UTC,
         late_finishes: false,
         suspects: Vec::new(),
-        here: Some(Here { host: probe.host().to_owned(), bare_pids: context.config.trusts_bare_pids() }),
+        here: Some(Here {
+            host: probe.host().to_owned(),
+            bare_pids: context.config.trusts_bare_pids(),
+            since: None,
+        }),
         lost: Vec::new(),
     };
     let mut claims = Vec::new();
@@ -55,7 +62,7 @@ fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
         for row in page.rows {
             match row {
                 Ok(job) => {
-                    let seen = sight(&job, probe.as_ref(), Nodes::default());
+                    let seen = sight(&job, probe.as_ref(), Nodes::default(), Known::default());
                     claims.extend(is_orphan(&job, &seen).then(|| claim(&job, &seen)));
                 }
                 Err(bad) => tracing::warn!(%bad, "left alone"),

@@ -1,18 +1,29 @@
 //! `reaper run`: the loop, until TERM or INT.
 
 use std::{
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
 
+#[cfg(unix)]
+use reaper_gate::liveness::watch::raise_descriptor_limit;
+use reaper_gate::{Watch, liveness::watch::local_watch};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals as Caught,
 };
 
-use super::{Context, Exit, Failure, database::Database, passes, world::World};
-use crate::Reaper;
+use super::{
+    Context, Exit, Failure,
+    database::Database,
+    passes,
+    world::{self, World},
+};
+use crate::{Parts, Reaper};
 
 /// How long a pass may take to end after a signal, before the program says that it still waits.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,7 +35,8 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let world = World::open_up_to_date(&context.config)?;
-    let reaper = Reaper::new(world.parts(&context.config)?, world.settings(&context.config)?);
+    let parts = Parts { watch: watch(context)?, ..world.parts(&context.config)? };
+    let reaper = Reaper::new(parts, world.settings(&context.config)?);
     let out = context.out;
     let (broken, output_broken) = mpsc::channel();
     reaper
@@ -54,6 +66,21 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
     }
     ended
 }
+
+/// What tells of deaths, with room for as many processes as this program may hold. Where there is none, it says so, and
+/// everything is probed in turn.
+fn watch(context: &Context) -> Result<Option<Arc<dyn Watch>>, Failure> {
+    #[cfg(unix)]
+    {
+        let limit = raise_descriptor_limit();
+        tracing::debug!(before = ?limit.before, now = ?limit.now, "the limit on open files");
+    }
+    let watch = local_watch(&world::local_probe(&context.config)?, POLLED_EVERY.min(context.config.interval));
+    Ok(watch.inspect_err(|error| tracing::error!(%error, "no watch: all processes are probed in turn")).ok())
+}
+
+/// How often processes are looked at where the kernel tells of no death by itself.
+const POLLED_EVERY: Duration = Duration::from_secs(1);
 
 /// TERM and INT, caught. A second one ends the program at once, as if it were not caught.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use reaper_core::{Breaker, Clock, JobId, Mode, Status, Timestamp, effect::Plain};
 use reaper_gate::lease::LeaseState;
 use reaper_store::{
-    control::PassNote,
+    control::{PassNote, WatchTally},
     facts::{Census, StalledTask},
     outbox::{EffectState, OutboxRow},
 };
@@ -87,6 +87,9 @@ fn describe(context: &Context, shown: &Shown, policy: &reaper_core::breaker::Bre
             );
         }
         None => line("latest pass", "none yet".into()),
+    }
+    if let Some(WatchTally { watched, in_turn }) = shown.latest_pass.as_ref().and_then(|note| note.watch) {
+        line("watching", format!("{watched} processes, {in_turn} more are probed in turn"));
     }
     let clock = Clock::at(shown.census.now);
     line("breaker", breaker::describe(&shown.breaker, &clock, policy).trim_end().replace('\n', "; "));

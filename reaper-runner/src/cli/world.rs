@@ -64,6 +64,7 @@ impl World {
             advance: self.database.advance(config)?,
             notify: notify(config)?,
             leases: leases(config)?,
+            watch: None,
             time: Arc::new(SystemTime::new()),
         })
     }

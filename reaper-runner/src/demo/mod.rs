@@ -18,7 +18,7 @@ use reaper_gate::{
     Probe,
     advance::SqliteAdvance,
     gate::{CommandGate, GateCommand},
-    liveness::{LocalProbe, LocalStop},
+    liveness::{LocalProbe, LocalStop, watch::local_watch},
 };
 use reaper_store::{
     Schema, Store,
@@ -28,7 +28,7 @@ use scenes::Scene;
 use watch::Watch;
 
 use crate::{
-    Parts, Reaper, Settings, SystemTime,
+    Parts, Reaper, Settings, SystemTime, Time as _,
     cli::{Exit, Failure, Out},
 };
 
@@ -70,21 +70,28 @@ pub(crate) fn demo(args: &DemoArgs, out: Out) -> Result<(), Failure> {
     let time = Arc::new(SystemTime::new());
     let watch = Watch::new(out, Arc::<SystemTime>::clone(&time));
 
-    watch.say("A jobs table in SQLite, and seven jobs that a worker has taken. Real processes do the work.")?;
+    watch.say("A jobs table in SQLite, and eight jobs that a worker has taken. Real processes do the work.")?;
     let mut scenes = scenes::set(&ground)?;
     for scene in &scenes {
         watch.event(scene.job(), &scene.title)?;
     }
-    watch.say("\nNow things go wrong.")?;
+
+    watch.say("\nA reaper watches their processes, and looks every 300 ms. Now things go wrong.")?;
+    let reaper = Reaper::new(parts(&ground, &path, &time, &watch)?, settings());
+    let reports = watch.start(&reaper)?;
+    let mut began = watch.ticks(&reports, 1)?;
     for scene in &mut scenes {
+        let broken_at = time.monotonic();
         for what in scene.break_it(&ground)? {
             watch.event(scene.job(), &what)?;
         }
+        watch.broke(scene.job(), broken_at);
+        // What is settled at once is told at once.
+        began &=
+            watch.until(&reports, PATIENCE, || Ok(!scene.is_settled_at_once() || scene.is_settled(&ground)?))?;
     }
 
-    watch.say("\nA reaper looks every 300 ms.")?;
-    let reaper = Reaper::new(parts(&ground, &path, &time, &watch)?, settings());
-    let reports = watch.start(&reaper)?;
+    watch.say("\nThe rest takes its time.")?;
     let all_settled = |scenes: &[Scene]| -> Result<bool, Failure> {
         for scene in scenes {
             if !scene.is_settled(&ground)? {
@@ -105,7 +112,7 @@ pub(crate) fn demo(args: &DemoArgs, out: Out) -> Result<(), Failure> {
         .stop(Duration::from_secs(10))
         .map_err(|error| Failure::new(Exit::Failed, format!("the reaper did not stop: {error}")))?;
 
-    let checks = checks::all(&ground, &mut scenes, in_time && more)?;
+    let checks = checks::all(&ground, &mut scenes, began && in_time && more)?;
     watch.close(&scenes, &ground, &checks)?;
     if args.keep {
         watch.say(&format!("\nThe database is kept: {}", path.display()))?;
@@ -133,6 +140,7 @@ fn parts(ground: &Ground, path: &Path, time: &Arc<SystemTime>, watch: &Watch) ->
         advance: Arc::new(SqliteAdvance::new(Box::new(connect))),
         notify: watch.as_notify(),
         leases: None,
+        watch: local_watch(ground.probe.as_ref(), settings().interval).ok(),
         time: Arc::<SystemTime>::clone(time),
     })
 }

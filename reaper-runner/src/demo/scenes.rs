@@ -1,4 +1,4 @@
-//! The seven jobs: what is done to each, and how it must end.
+//! The eight jobs: what is done to each, and how it must end.
 
 use reaper_core::{Attempt, JobId, Status};
 use reaper_store::{
@@ -17,6 +17,8 @@ pub(super) enum Fate {
     Healthy,
     /// Its executor is killed.
     ExecutorKilled,
+    /// Its monitor is killed, and then its executor.
+    BothKilled,
     /// Its work ends with this code, and its monitor is killed right after it has recorded that.
     MonitorKilled { code: u8 },
     /// It takes longer than it may.
@@ -48,9 +50,10 @@ struct Plot {
     ends: Status,
 }
 
-const PLOTS: [Plot; 7] = [
+const PLOTS: [Plot; 8] = [
     Plot { title: "is healthy and stays so", ..plot(Fate::Healthy, Status::Running) },
     Plot { title: "will lose its executor", ..plot(Fate::ExecutorKilled, Status::Queued) },
+    Plot { title: "will lose its executor and its monitor", ..plot(Fate::BothKilled, Status::Queued) },
     Plot {
         title: "will end well, and lose its monitor before the pipeline moves on",
         work_item: Some("DEMO-1"),
@@ -103,7 +106,7 @@ impl Scene {
             payload: None,
         })?;
         let monitor = match plot.fate {
-            Fate::MonitorKilled { .. } => Some(Actor::sleeper(ground)?),
+            Fate::BothKilled | Fate::MonitorKilled { .. } => Some(Actor::sleeper(ground)?),
             Fate::Healthy | Fate::ExecutorKilled | Fate::Overrun | Fate::LateMonitor => None,
         };
         let own = ground.probe.identify_self().map_err(|error| failed("cannot identify this process", &error))?;
@@ -114,7 +117,7 @@ impl Scene {
         let executor = match plot.fate {
             Fate::MonitorKilled { code } => Actor::worker(ground, code)?,
             Fate::LateMonitor => Actor::worker(ground, 0)?,
-            Fate::Healthy | Fate::ExecutorKilled | Fate::Overrun => Actor::sleeper(ground)?,
+            Fate::Healthy | Fate::ExecutorKilled | Fate::BothKilled | Fate::Overrun => Actor::sleeper(ground)?,
         };
         let attached = store.attach(&taken.job.attempt, &executor.identity)?;
         if attached != reaper_store::attempts::Written::Yes {
@@ -141,6 +144,16 @@ impl Scene {
                 self.executor.kill()?;
                 Ok(vec![format!("its executor (pid {}) was killed", self.executor.pid())])
             }
+            Fate::BothKilled => {
+                let mut done = Vec::new();
+                if let Some(monitor) = &mut self.monitor {
+                    monitor.kill()?;
+                    done.push(format!("its monitor (pid {}) was killed", monitor.pid()));
+                }
+                self.executor.kill()?;
+                done.push(format!("its executor (pid {}) was killed", self.executor.pid()));
+                Ok(done)
+            }
             Fate::MonitorKilled { .. } | Fate::LateMonitor => {
                 let code = self.executor.let_go()?;
                 let recorded = ground.store.record_exit(&self.taken.run, code)?;
@@ -157,6 +170,14 @@ impl Scene {
                 }
                 Ok(done)
             }
+        }
+    }
+
+    /// Whether a death alone is enough to settle it.
+    pub(super) const fn is_settled_at_once(&self) -> bool {
+        match self.fate {
+            Fate::BothKilled | Fate::MonitorKilled { .. } => true,
+            Fate::Healthy | Fate::ExecutorKilled | Fate::Overrun | Fate::LateMonitor => false,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Tells what happens as it happens, and how it ended.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         mpsc::{self, Receiver},
     },
     time::Duration,
@@ -16,6 +17,7 @@ use super::{Ground, checks::Check, scenes::Scene};
 use crate::{
     PassReport, Reaper, SystemTime, Time,
     cli::{Exit, Failure, Out, Style},
+    engine::locked,
     report::Settled,
 };
 
@@ -24,11 +26,21 @@ use crate::{
 pub(super) struct Watch {
     out: Out,
     time: Arc<SystemTime>,
+    /// When each job's trouble began.
+    broken: Arc<Mutex<BTreeMap<JobId, Duration>>>,
 }
 
+/// A pass, and when it was over.
+pub(super) type Told = (PassReport, Duration);
+
 impl Watch {
-    pub(super) const fn new(out: Out, time: Arc<SystemTime>) -> Self {
-        Self { out, time }
+    pub(super) fn new(out: Out, time: Arc<SystemTime>) -> Self {
+        Self { out, time, broken: Arc::default() }
+    }
+
+    /// Notes when a job's trouble began.
+    pub(super) fn broke(&self, job: &JobId, at: Duration) {
+        locked(&self.broken).insert(job.clone(), at);
     }
 
     /// A line for people.
@@ -38,17 +50,22 @@ impl Watch {
 
     /// Something that happened to a job, with the time since the beginning.
     pub(super) fn event(&self, job: &JobId, what: &str) -> Result<(), Failure> {
-        let at = format!("{:6.2} s", self.time.monotonic().as_secs_f64());
+        self.event_at(self.time.monotonic(), job, what)
+    }
+
+    fn event_at(&self, at: Duration, job: &JobId, what: &str) -> Result<(), Failure> {
+        let at = format!("{:6.2} s", at.as_secs_f64());
         self.say(&format!("{}  job {job}  {what}", self.out.styled(Style::Faint, &at)))
     }
 
     /// Starts the reaper and passes its reports on.
-    pub(super) fn start(&self, reaper: &Reaper) -> Result<Receiver<PassReport>, Failure> {
+    pub(super) fn start(&self, reaper: &Reaper) -> Result<Receiver<Told>, Failure> {
         let (sender, reports) = mpsc::channel();
+        let time = Arc::clone(&self.time);
         reaper
             .start_with(move |report| {
                 // Nobody watches any more.
-                sender.send(report.clone()).ok();
+                sender.send((report.clone(), time.monotonic())).ok();
             })
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         Ok(reports)
@@ -57,49 +74,53 @@ impl Watch {
     /// Tells what each pass did, until the condition holds. `false`: it took too long.
     pub(super) fn until(
         &self,
-        reports: &Receiver<PassReport>,
+        reports: &Receiver<Told>,
         patience: Duration,
         condition: impl Fn() -> Result<bool, Failure>,
     ) -> Result<bool, Failure> {
         let began = self.time.monotonic();
         while self.time.monotonic().saturating_sub(began) < patience {
-            if let Ok(report) = reports.recv_timeout(Duration::from_millis(100)) {
-                self.pass(&report)?;
+            // What was told meanwhile comes before what is looked at now.
+            for (report, at) in reports.try_iter() {
+                self.pass(&report, at)?;
             }
             if condition()? {
                 return Ok(true);
+            }
+            if let Ok((report, at)) = reports.recv_timeout(Duration::from_millis(100)) {
+                self.pass(&report, at)?;
             }
         }
         Ok(false)
     }
 
     /// Waits for so many ticks more. `false`: they did not come.
-    pub(super) fn ticks(&self, reports: &Receiver<PassReport>, count: usize) -> Result<bool, Failure> {
+    pub(super) fn ticks(&self, reports: &Receiver<Told>, count: usize) -> Result<bool, Failure> {
         let mut seen = 0_usize;
         while seen < count {
-            let Ok(report) = reports.recv_timeout(Duration::from_secs(5)) else {
+            let Ok((report, at)) = reports.recv_timeout(Duration::from_secs(5)) else {
                 return Ok(false);
             };
             seen = seen.saturating_add(usize::from(report.tick));
-            self.pass(&report)?;
+            self.pass(&report, at)?;
         }
         Ok(true)
     }
 
-    fn pass(&self, report: &PassReport) -> Result<(), Failure> {
+    fn pass(&self, report: &PassReport, at: Duration) -> Result<(), Failure> {
         if let Some(error) = &report.error {
             self.say(&self.out.styled(Style::Bad, &format!("the pass failed: {error}")))?;
         }
         for job in &report.asked {
-            self.event(job, "exit 0 and nobody finalises it: its gate is asked")?;
+            self.event_at(at, job, "exit 0 and nobody finalises it: its gate is asked")?;
         }
         for settled in &report.settled {
-            self.event(&settled.job, &self.decision(settled))?;
+            self.event_at(at, &settled.job, &self.decision(settled, at))?;
         }
         Ok(())
     }
 
-    fn decision(&self, settled: &Settled) -> String {
+    fn decision(&self, settled: &Settled, at: Duration) -> String {
         let (style, what) = match (&settled.action, &settled.outcome) {
             (_, outcome) if *outcome != Some(Outcome::Won) => {
                 (Style::Notice, "not settled, somebody else was first")
@@ -117,7 +138,15 @@ impl Watch {
         let why =
             if reason == settled.rule.as_str().replace('_', " ") { rule } else { format!("{rule}, {reason}") };
         let seen = format!("executor: {}; monitor: {}", settled.executor.finding, settled.monitor.finding);
-        format!("{} ({why})\n            {}", self.out.styled(style, what), self.out.styled(Style::Faint, &seen))
+        let broken_at = locked(&self.broken).get(&settled.job).copied();
+        let after = broken_at.map_or_else(String::new, |from| {
+            format!(", {:.1} ms after", at.saturating_sub(from).as_secs_f64() * 1000.0)
+        });
+        format!(
+            "{}{after} ({why})\n            {}",
+            self.out.styled(style, what),
+            self.out.styled(Style::Faint, &seen)
+        )
     }
 
     /// Somebody to tell: whoever watches.

@@ -108,6 +108,7 @@ impl World {
             advance: Arc::new(advance),
             notify: Arc::<Alerts>::clone(&self.alerts),
             leases: None,
+            watch: None,
             time: Arc::<ToldTime>::clone(&self.time),
         }
     }

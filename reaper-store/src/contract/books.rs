@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Claim, Settlement,
     claims::Actor,
-    control::PassNote,
+    control::{PassNote, WatchTally},
     facts::StalledTask,
     foreign::{ForeignJob, JobColumn, When},
     history::Query,
@@ -169,9 +169,10 @@ pub fn the_breaker_is_kept(subject: &dyn Subject) {
 pub fn the_latest_pass_is_kept(subject: &dyn Subject) {
     let scene = Scene::of(subject);
     assert_eq!(scene.store().latest_pass().expect("a read works"), None);
-    for (won, error) in [(3, None), (0, Some("the disk is full: 'x'"))] {
-        let note =
-            PassNote { at: scene.now(), reaper: "here:77".into(), won, lost: 1, error: error.map(str::to_owned) };
+    let tally = WatchTally { watched: 12, in_turn: 1 };
+    for (won, error, watch) in [(3, None, Some(tally)), (0, Some("the disk is full: 'x'"), None)] {
+        let error = error.map(str::to_owned);
+        let note = PassNote { at: scene.now(), reaper: "here:77".into(), won, lost: 1, error, watch };
         scene.store().note_pass(&note).expect("the database works");
         assert_eq!(scene.store().latest_pass().expect("a read works"), Some(note));
     }

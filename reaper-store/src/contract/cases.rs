@@ -2,7 +2,7 @@
 
 use super::{
     Case, books, effects, fence, guard, hidden, instances, late, load, mirror, nodes, pages, quiet, race, settle,
-    stage, statements, worker,
+    stage, statements, witnessed, worker,
 };
 
 macro_rules! cases {
@@ -163,6 +163,13 @@ cases! { $
         a_foreign_job_is_taken_like_any_other
         hostile_texts_come_back_as_they_were
         ;
+    witnessed:
+        a_witnessed_exit_is_recorded
+        a_known_exit_stands_against_a_witness
+        a_witness_is_bound_by_the_fence
+        a_witness_of_an_attempt_without_a_run
+        a_witness_is_bound_by_the_mode
+        ;
     effects:
         what_is_posted_is_due
         a_key_is_posted_once
@@ -185,6 +192,8 @@ cases! { $
         an_inherited_beginning_is_not_old
         suspects_by_id
         attempts_of_this_host
+        attempts_of_this_host_since_an_instant
+        a_lost_node_beside_new_attempts_of_this_host
         bare_pids_where_they_are_trusted
         a_job_that_is_not_there
         ;

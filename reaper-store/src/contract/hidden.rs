@@ -39,7 +39,7 @@ pub fn no_row_is_hidden_on_which_decide_would_act(subject: &dyn Subject) {
             started_until: clock.latest_with(policy.shortest_running()),
             late_finishes: true,
             suspects: Vec::new(),
-            here: Some(Here { host: "here".into(), bare_pids: true }),
+            here: Some(Here { host: "here".into(), bare_pids: true, since: None }),
             lost: nodes.lost(&here),
         };
         let loaded: BTreeSet<_> = scene.load_ids(&wanted, dice.usize(1..40)).into_iter().collect();

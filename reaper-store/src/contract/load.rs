@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use reaper_core::{JobId, ProcessIdentity, Timestamp};
+use reaper_core::{
+    JobId, NodeId, ProcessIdentity, Timestamp,
+    node::{LostAttempts, LostNode},
+};
 
 use super::{
     Subject,
@@ -40,7 +43,7 @@ pub(super) fn launched(scene: Scene<'_>, launcher: &Launcher, executor: Option<&
 }
 
 pub(super) fn here(bare_pids: bool) -> Wanted {
-    Wanted { here: Some(Here { host: "here".into(), bare_pids }), ..nothing() }
+    Wanted { here: Some(Here { host: "here".into(), bare_pids, since: None }), ..nothing() }
 }
 
 /// A load that wants nothing gives nothing, and the database's clock.
@@ -157,6 +160,49 @@ pub fn attempts_of_this_host(subject: &dyn Subject) {
     let done = scene.taken().job;
     let _ = scene.win(&claim(&done, Settlement::Done));
     assert_eq!(scene.load_ids(&here(false), 10), expected);
+}
+
+/// This host's attempts since an instant: those that began then or later, and those whose exit was recorded then or
+/// later, whenever they began. The row on the boundary is one of them.
+pub fn attempts_of_this_host_since_an_instant(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let began = |secs| scene.insert(&ForeignJob::running(PID, secs));
+    let (old, young) = (began(2000), began(20));
+    let (long_ended, just_ended) =
+        (with_exit(scene, 0, When::secs_ago(2000)), with_exit(scene, 0, When::secs_ago(20)));
+    let theirs = attached(scene, &process("there", 11), Some(&process("there", 12)));
+    let ours = attached(scene, &process("there", 11), Some(&process("here", 12)));
+    let since =
+        |at| Wanted { here: Some(Here { host: "here".into(), bare_pids: true, since: Some(at) }), ..nothing() };
+    let mut expected = [young.clone(), just_ended, ours];
+    expected.sort();
+    for limit in [1, 10] {
+        assert_eq!(scene.load_ids(&since(ago(scene, 1000)), limit), expected, "pages of {limit}");
+    }
+    let at = scene.job(&old).started_at.expect("it began");
+    assert!(scene.load_ids(&since(at), 10).contains(&old), "it began at that instant");
+    let later = scene.load_ids(&since(at + TimeDelta::milliseconds(1)), 10);
+    assert!(!later.contains(&old) && !later.contains(&theirs), "{later:?}");
+    let at = scene.job(&long_ended).exit.expect("it ended").at;
+    assert!(scene.load_ids(&since(at), 10).contains(&long_ended), "it ended at that instant");
+    let unbelieved =
+        Wanted { here: Some(Here { host: "here".into(), bare_pids: false, since: Some(at) }), ..nothing() };
+    assert!(!scene.load_ids(&unbelieved, 10).contains(&young), "bare pids are not believed");
+}
+
+/// Who belongs to this host and to a lost node is loaded for the node where this host wants new attempts alone, and
+/// once where it is new.
+pub fn a_lost_node_beside_new_attempts_of_this_host(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let (there, here) = (process("there", 11), process("here", 12));
+    let job = attached(scene, &here, Some(&there));
+    let at = scene.job(&job).started_at.expect("it began");
+    let lost = vec![LostNode { id: NodeId::of(&there), attempts: LostAttempts::All }];
+    for since in [None, Some(at), Some(at + TimeDelta::hours(1))] {
+        let here = Some(Here { host: "here".into(), bare_pids: true, since });
+        let wanted = Wanted { here, lost: lost.clone(), ..nothing() };
+        assert_eq!(scene.load_ids(&wanted, 10), std::slice::from_ref(&job), "since {since:?}");
+    }
 }
 
 /// A bare pid is this host's where bare pids are trusted; an inherited one is none, and one that stands beside

@@ -59,6 +59,7 @@ pub mod race;
 pub mod settle;
 pub mod stage;
 pub mod statements;
+pub mod witnessed;
 pub mod worker;
 
 mod cases;

@@ -36,7 +36,7 @@ fn many(scene: Scene<'_>) -> (Wanted, Vec<JobId>) {
         started_until: scene.now() + TimeDelta::seconds(60),
         late_finishes: true,
         suspects: jobs.clone(),
-        here: Some(Here { host: "here".into(), bare_pids: true }),
+        here: Some(Here { host: "here".into(), bare_pids: true, since: None }),
         lost: Vec::new(),
     };
     (wanted, jobs)

@@ -1,7 +1,7 @@
 //! The worker's writes.
 
 use reaper_core::{
-    Attempt, JobId, ProcessIdentity, RunId, Status, TaskId,
+    Attempt, JobId, Mode, ProcessIdentity, RunId, Status, TaskId,
     job::{Attach, Beat},
 };
 
@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     Attempts, StoreError,
-    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
+    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Testified, Wants, WitnessedExit, Written},
+    claims::{Actor, EventId},
+    history::Event,
 };
 
 impl Attempts for MemoryStore {
@@ -115,9 +117,49 @@ impl Attempts for MemoryStore {
             }
         }
     }
+
+    fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError> {
+        let mut tables = self.tables();
+        if tables.mode != Mode::Enforce {
+            return Ok(vec![Testified::Forbidden(tables.mode); exits.len()]);
+        }
+        exits.iter().map(|exit| tables.record_witnessed(exit)).collect()
+    }
 }
 
 impl Tables {
+    fn record_witnessed(&mut self, exit: &WitnessedExit) -> Result<Testified, StoreError> {
+        let now = self.now;
+        let open = self.jobs.get(&exit.attempt.job).filter(|row| {
+            row.is(Status::Running)
+                && exit.attempt.fence.as_int() == Some(row.added.fence)
+                && row.added.exit.is_none()
+        });
+        let run = open
+            .and_then(JobRow::own_run)
+            .filter(|run| self.runs.get(run).is_some_and(|run| run.exit_code.is_none()));
+        let Some(run) = run.cloned() else { return Ok(Testified::NotOpen) };
+        self.update_run(&run, |row| {
+            row.exit_code = Some(exit.code);
+            row.finished_at = Stamp::At(now);
+        })?;
+        let running = || Some(Status::Running.as_str().into());
+        self.events.push(Event {
+            id: EventId::draw(),
+            at: now,
+            job: Some(exit.attempt.job.clone()),
+            fence: Some(exit.attempt.fence.clone()),
+            by: Actor::Reaper.as_str().into(),
+            action: "exit".into(),
+            rule: String::new(),
+            reason: exit.reason(),
+            from: running(),
+            to: running(),
+            evidence: exit.evidence(),
+        });
+        Ok(Testified::Recorded)
+    }
+
     /// A write under the fence of an attempt that runs.
     fn write(&mut self, attempt: &Attempt, change: impl FnOnce(&mut JobRow)) -> Result<Written, StoreError> {
         let mine = self

@@ -65,7 +65,12 @@ impl Set {
 fn is_here(row: &JobRow, here: &Here) -> bool {
     let processes = [&row.added.executor, &row.added.monitor];
     let named = processes.into_iter().flatten().any(|process| process.host == here.host);
-    named || (here.bare_pids && row.added.executor.is_none() && row.own_pid().is_some())
+    let is_new = |since: Timestamp| {
+        let at = row.added.exit.map(|exit| exit.exit().at).or_else(|| row.began());
+        at.is_none_or(|at| at >= since)
+    };
+    here.since.is_none_or(is_new)
+        && (named || (here.bare_pids && row.added.executor.is_none() && row.own_pid().is_some()))
 }
 
 /// Whether this row is one of those of a lost node or place that are to be looked at.

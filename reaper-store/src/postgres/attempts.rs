@@ -1,18 +1,20 @@
 //! The worker's writes.
 
 use diesel::PgConnection;
-use reaper_core::{Attempt, Bond, JobId, ProcessIdentity, RunId, TaskId};
+use reaper_core::{Attempt, Bond, JobId, Mode, ProcessIdentity, RunId, TaskId};
 
 use super::{
     PostgresStore,
+    claims::note_all,
+    control,
     fault::Fault,
     sql,
     statement::{RawRow, Statement, Value, int_key},
 };
 use crate::{
     Attempts, StoreError,
-    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
-    books::int,
+    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Testified, Wants, WitnessedExit, Written},
+    books::{Note, int},
     row::{RawJob, raw_job},
 };
 
@@ -89,6 +91,33 @@ impl Attempts for PostgresStore {
             }
             let exists = int(Statement::new(sql::RUN_EXISTS, [of()]).first_row(connection)?);
             Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
+        })
+    }
+
+    fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError> {
+        self.write(|connection| {
+            let mode = control::mode(connection)?;
+            if mode != Mode::Enforce {
+                return Ok(vec![Testified::Forbidden(mode); exits.len()]);
+            }
+            // Whoever else records some of them does so in this order, too.
+            let mut ordered: Vec<_> = exits.iter().enumerate().collect();
+            ordered.sort_by_key(|(_, exit)| int_key(&exit.attempt.job.0));
+            let (mut answers, mut notes) = (vec![Testified::NotOpen; exits.len()], Vec::new());
+            for (place, exit) in ordered {
+                let record =
+                    fenced(sql::RECORD_WITNESSED, &exit.attempt).with([("code", i64::from(exit.code).into())]);
+                if record.run(connection)? > 0
+                    && let Some(answer) = answers.get_mut(place)
+                {
+                    *answer = Testified::Recorded;
+                    notes.push(Note::of_witnessed(exit));
+                }
+            }
+            if !notes.is_empty() {
+                note_all(connection, &notes)?;
+            }
+            Ok(answers)
         })
     }
 }

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     books::clock,
-    facts::{Cursor, Page, Wanted},
-    parts::Reading,
+    facts::{Cursor, Here, Page, Wanted},
+    parts::{Reading, since},
     row::raw_job,
     values::sql_limit,
 };
@@ -32,6 +32,8 @@ struct Finder {
 struct Finders {
     all: Finder,
     healthy: Finder,
+    watched: Finder,
+    named: Finder,
     due: Finder,
 }
 
@@ -45,8 +47,11 @@ impl Finders {
     /// The one that looks at no more than what is wanted.
     const fn of(&self, wanted: &Wanted) -> &Finder {
         match &wanted.here {
-            _ if !wanted.suspects.is_empty() || !wanted.lost.is_empty() => &self.all,
-            None => &self.due,
+            _ if !wanted.lost.is_empty() => &self.all,
+            Some(Here { since: Some(_), .. }) => &self.watched,
+            None if wanted.suspects.is_empty() => &self.due,
+            None => &self.named,
+            Some(_) if !wanted.suspects.is_empty() => &self.all,
             Some(here) if here.bare_pids => &self.all,
             Some(_) => &self.healthy,
         }
@@ -57,12 +62,16 @@ impl Finders {
 static CHECKED: Finders = Finders {
     all: Finder::new(sql::LOAD),
     healthy: Finder::new(sql::LOAD_HEALTHY),
+    watched: Finder::new(sql::LOAD_WATCHED),
+    named: Finder::new(sql::LOAD_NAMED),
     due: Finder::new(sql::LOAD_DUE),
 };
 
 static UNCHECKED: Finders = Finders {
     all: Finder::new(sql::LOAD_ON),
     healthy: Finder::new(sql::LOAD_HEALTHY_ON),
+    watched: Finder::new(sql::LOAD_WATCHED_ON),
+    named: Finder::new(sql::LOAD_NAMED_ON),
     due: Finder::new(sql::LOAD_DUE_ON),
 };
 
@@ -104,6 +113,7 @@ fn find(
         ("lost_whole", Value::ints(&wanted.lost, |lost| Some(i64::from(lost.attempts == LostAttempts::All)))),
         ("bare", i64::from(wanted.here.as_ref().is_some_and(|here| here.bare_pids)).into()),
         ("host", wanted.here.as_ref().map(|here| here.host.as_str()).into()),
+        ("since", since(wanted).into()),
     ];
     values.extend(places.into_iter().map(|(name, value)| (name, value.into())));
     let form = form.get_or_init(|| Arc::new(Form::new(sql, &values)));

@@ -1,18 +1,19 @@
 //! The worker's writes.
 
 use diesel::SqliteConnection;
-use reaper_core::{Attempt, Bond, JobId, JobSnapshot, ProcessIdentity, RunId, TaskId};
+use reaper_core::{Attempt, Bond, JobId, JobSnapshot, Mode, ProcessIdentity, RunId, TaskId};
 
 use super::{
-    SqliteStore,
+    SqliteStore, control,
+    events::note_all,
     fault::Fault,
     sql,
     statement::{RawRow, Statement, Value},
 };
 use crate::{
     Attempts, StoreError,
-    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
-    books::int,
+    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Testified, Wants, WitnessedExit, Written},
+    books::{Note, int},
     row::{Raw, RawJob, raw_job},
 };
 
@@ -91,6 +92,25 @@ impl Attempts for SqliteStore {
             }
             let exists = int(Statement::new(sql::RUN_EXISTS, [of()]).first_row(connection)?);
             Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
+        })
+    }
+
+    fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError> {
+        self.write(|connection| {
+            let mode = control::mode(connection)?;
+            if mode != Mode::Enforce {
+                return Ok(vec![Testified::Forbidden(mode); exits.len()]);
+            }
+            let (mut answers, mut notes) = (Vec::with_capacity(exits.len()), Vec::new());
+            for exit in exits {
+                let record =
+                    fenced(sql::RECORD_WITNESSED, &exit.attempt).with([("code", i64::from(exit.code).into())]);
+                let recorded = record.run(connection)? > 0;
+                notes.extend(recorded.then(|| Note::of_witnessed(exit)));
+                answers.push(if recorded { Testified::Recorded } else { Testified::NotOpen });
+            }
+            note_all(connection, &notes)?;
+            Ok(answers)
         })
     }
 }

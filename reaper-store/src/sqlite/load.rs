@@ -14,7 +14,7 @@ use super::{
 use crate::{
     books::clock,
     facts::{Cursor, Page, Wanted},
-    parts::Reading,
+    parts::{Reading, since},
     values::sql_limit,
 };
 
@@ -38,6 +38,7 @@ pub(super) fn load(
         ("lost", (&lost).into()),
         ("bare", bare.into()),
         ("host", wanted.here.as_ref().map(|here| here.host.as_str()).into()),
+        ("since", since(wanted).into()),
     ];
     values.extend(places.into_iter().map(|(name, value)| (name, value.into())));
     // The names are the same in every load, and there are many places for them.

@@ -47,21 +47,33 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
             SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = l.host AND j.id > :after_lost_executors
             AND starts_with(j.reaper_executor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
             AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
-            AND (:host IS NULL OR (split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host))
-            AND NOT (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
-                AND coalesce(j.reaper_inherited, 0) & 1 = 0)
+            AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
+                OR CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at ELSE j.reaper_exit_at END >= :since))
             ORDER BY j.id LIMIT :limit_lost_executors) j ORDER BY j.id LIMIT :limit_lost_executors)
     UNION ALL (SELECT 10 AS part, NULL::bigint AS k, j.id
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
             SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = l.host AND j.id > :after_lost_monitors
             AND starts_with(j.reaper_monitor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
             AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
-            AND (:host IS NULL OR (split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host))
-            AND NOT (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
-                AND coalesce(j.reaper_inherited, 0) & 1 = 0)
+            AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
+                OR CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at ELSE j.reaper_exit_at END >= :since))
             AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
                 WHERE starts_with(j.reaper_executor, e.prefix) AND (e.whole = 1 OR j.reaper_node_bound = 1))
             ORDER BY j.id LIMIT :limit_lost_monitors) j ORDER BY j.id LIMIT :limit_lost_monitors)
+    UNION ALL (SELECT 11 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
+            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+            AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
+    UNION ALL (SELECT 12 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+            AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)
     ) j ON true;
 
 -- LOAD_HEALTHY
@@ -96,6 +108,76 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
             AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
             AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_monitors)
+    ) j ON true;
+
+-- LOAD_WATCHED
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT (SELECT max(version) FROM reaper_migrations),
+    (SELECT count(*) FROM pg_trigger
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
+            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)
+    UNION ALL (SELECT 5 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.id = ANY(:suspects) AND j.id > :after_suspects
+            AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END END
+        ORDER BY j.id LIMIT :limit_suspects)
+    UNION ALL (SELECT 11 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
+            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+            AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
+    UNION ALL (SELECT 12 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+            AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)
+    ) j ON true;
+
+-- LOAD_NAMED
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT (SELECT max(version) FROM reaper_migrations),
+    (SELECT count(*) FROM pg_trigger
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
+            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)
+    UNION ALL (SELECT 5 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.id = ANY(:suspects) AND j.id > :after_suspects
+            AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END END
+        ORDER BY j.id LIMIT :limit_suspects)
     ) j ON true;
 
 -- LOAD_DUE
@@ -166,21 +248,33 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
             SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = l.host AND j.id > :after_lost_executors
             AND starts_with(j.reaper_executor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
             AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
-            AND (:host IS NULL OR (split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host))
-            AND NOT (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
-                AND coalesce(j.reaper_inherited, 0) & 1 = 0)
+            AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
+                OR CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at ELSE j.reaper_exit_at END >= :since))
             ORDER BY j.id LIMIT :limit_lost_executors) j ORDER BY j.id LIMIT :limit_lost_executors)
     UNION ALL (SELECT 10 AS part, NULL::bigint AS k, j.id
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
             SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = l.host AND j.id > :after_lost_monitors
             AND starts_with(j.reaper_monitor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
             AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
-            AND (:host IS NULL OR (split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host))
-            AND NOT (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
-                AND coalesce(j.reaper_inherited, 0) & 1 = 0)
+            AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
+                OR CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at ELSE j.reaper_exit_at END >= :since))
             AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
                 WHERE starts_with(j.reaper_executor, e.prefix) AND (e.whole = 1 OR j.reaper_node_bound = 1))
             ORDER BY j.id LIMIT :limit_lost_monitors) j ORDER BY j.id LIMIT :limit_lost_monitors)
+    UNION ALL (SELECT 11 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
+            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+            AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
+    UNION ALL (SELECT 12 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+            AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)
     ) j ON true;
 
 -- LOAD_HEALTHY_ON
@@ -212,6 +306,70 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
             AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
             AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_monitors)
+    ) j ON true;
+
+-- LOAD_WATCHED_ON
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)
+    UNION ALL (SELECT 5 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.id = ANY(:suspects) AND j.id > :after_suspects
+            AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END END
+        ORDER BY j.id LIMIT :limit_suspects)
+    UNION ALL (SELECT 11 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
+            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+            AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
+    UNION ALL (SELECT 12 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+            AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)
+    ) j ON true;
+
+-- LOAD_NAMED_ON
+SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
+    FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
+    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
+    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
+            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)
+    UNION ALL (SELECT 5 AS part, NULL::bigint AS k, j.id FROM jobs j
+        WHERE j.id = ANY(:suspects) AND j.id > :after_suspects
+            AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END END
+        ORDER BY j.id LIMIT :limit_suspects)
     ) j ON true;
 
 -- LOAD_DUE_ON
@@ -560,6 +718,9 @@ UPDATE jobs SET reaper_beat_at = floor(extract(epoch FROM statement_timestamp())
 
 -- RECORD_EXIT
 UPDATE agent_runs SET exit_code = :code, finished_at = (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('finished_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).finished_at WHERE id = :run AND exit_code IS NULL;
+
+-- RECORD_WITNESSED
+UPDATE agent_runs SET exit_code = :code, finished_at = (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('finished_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).finished_at WHERE exit_code IS NULL AND id = (SELECT run_id FROM jobs WHERE id = :job AND status = 'running' AND reaper_fence = :fence AND reaper_exit_code IS NULL AND coalesce(reaper_inherited, 0) & 2 = 0);
 
 -- RUN_EXISTS
 SELECT count(*) FROM agent_runs WHERE id = :run;

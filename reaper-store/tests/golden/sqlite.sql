@@ -41,20 +41,34 @@ SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.ta
             AND EXISTS (SELECT 1 FROM json_each(:lost) l
                 WHERE substr(reaper_executor, 1, length(json_extract(l.value, '$[1]'))) = json_extract(l.value, '$[1]')
                     AND (json_extract(l.value, '$[2]') OR coalesce(reaper_node_bound, 0) = 1)) AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
-            AND (:host IS NULL OR (substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IS NOT :host AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IS NOT :host))
-            AND NOT (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0)
+            AND NOT ((coalesce(substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host, 0) OR coalesce(substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host, 0)
+            OR (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
+                OR CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at ELSE reaper_exit_at END >= :since))
         ORDER BY id LIMIT :limit_lost_executors + 0)
     UNION ALL SELECT * FROM (SELECT 10 AS part, NULL AS k, id FROM jobs INDEXED BY reaper_jobs_monitor
         WHERE status = 'running' AND reaper_monitor IS NOT NULL AND id > :after_lost_monitors AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IN (SELECT json_extract(value, '$[0]') FROM json_each(:lost))
             AND EXISTS (SELECT 1 FROM json_each(:lost) l
                 WHERE substr(reaper_monitor, 1, length(json_extract(l.value, '$[1]'))) = json_extract(l.value, '$[1]')
                     AND (json_extract(l.value, '$[2]') OR coalesce(reaper_node_bound, 0) = 1)) AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
-            AND (:host IS NULL OR (substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IS NOT :host AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IS NOT :host))
-            AND NOT (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0) AND NOT (reaper_executor IS NOT NULL AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IN (SELECT json_extract(value, '$[0]') FROM json_each(:lost))
+            AND NOT ((coalesce(substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host, 0) OR coalesce(substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host, 0)
+            OR (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
+                OR CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at ELSE reaper_exit_at END >= :since)) AND NOT (reaper_executor IS NOT NULL AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IN (SELECT json_extract(value, '$[0]') FROM json_each(:lost))
             AND EXISTS (SELECT 1 FROM json_each(:lost) l
                 WHERE substr(reaper_executor, 1, length(json_extract(l.value, '$[1]'))) = json_extract(l.value, '$[1]')
                     AND (json_extract(l.value, '$[2]') OR coalesce(reaper_node_bound, 0) = 1)))
         ORDER BY id LIMIT :limit_lost_monitors + 0)
+    UNION ALL SELECT * FROM (SELECT 11 AS part, reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL
+            AND (reaper_started_at, id) > (:key_new_starts, :after_new_starts) AND +reaper_started_at > :started_until
+            AND id NOT IN (SELECT value FROM json_each(:suspects)) AND (coalesce(substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host, 0) OR coalesce(substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host, 0)
+            OR (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0))
+        ORDER BY reaper_started_at, id LIMIT :limit_new_starts + 0)
+    UNION ALL SELECT * FROM (SELECT 12 AS part, reaper_exit_at AS k, id FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL
+            AND (reaper_exit_at, id) > (:key_new_exits, :after_new_exits) AND +reaper_exit_at > :exits_until
+            AND id NOT IN (SELECT value FROM json_each(:suspects)) AND (coalesce(substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host, 0) OR coalesce(substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host, 0)
+            OR (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0))
+        ORDER BY reaper_exit_at, id LIMIT :limit_new_exits + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id;
 
 -- UPCOMING
@@ -351,6 +365,10 @@ UPDATE jobs SET reaper_beat_at = CAST(ROUND((julianday('now') - 2440587.5) * 864
 -- RECORD_EXIT
 UPDATE agent_runs SET exit_code = :code, finished_at = datetime('now')
     WHERE id = :run AND exit_code IS NULL;
+
+-- RECORD_WITNESSED
+UPDATE agent_runs SET exit_code = :code, finished_at = datetime('now')
+    WHERE exit_code IS NULL AND id = (SELECT run_id FROM jobs WHERE id = :job AND status = 'running' AND reaper_fence = :fence AND reaper_exit_code IS NULL AND coalesce(reaper_inherited, 0) & 2 = 0);
 
 -- RUN_EXISTS
 SELECT EXISTS (SELECT 1 FROM agent_runs WHERE id = :run);

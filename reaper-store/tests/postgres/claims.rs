@@ -175,7 +175,7 @@ fn f41_a_foreign_take_with_the_old_pid_and_run_is_another_attempt() {
         started_until: chrono::DateTime::<chrono::Utc>::MIN_UTC,
         late_finishes: true,
         suspects: vec![],
-        here: Some(Here { host: "here".into(), bare_pids: true }),
+        here: Some(Here { host: "here".into(), bare_pids: true, since: None }),
         lost: Vec::new(),
     };
     let load = || database.store.load(&here, &Cursor::default(), 10).unwrap().rows;

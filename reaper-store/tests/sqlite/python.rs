@@ -96,7 +96,7 @@ fn its_program_and_a_store_write_at_once() {
 }
 
 fn note(at: reaper_core::Timestamp) -> reaper_store::control::PassNote {
-    reaper_store::control::PassNote { at, reaper: "here/1".into(), won: 0, lost: 0, error: None }
+    reaper_store::control::PassNote { at, reaper: "here/1".into(), won: 0, lost: 0, error: None, watch: None }
 }
 
 /// An uninstalled database is as it was to it.

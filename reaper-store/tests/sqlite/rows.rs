@@ -52,7 +52,7 @@ fn wanted() -> Wanted {
         started_until: until,
         late_finishes: true,
         suspects: vec![GOOD.into()],
-        here: Some(Here { host: "here".into(), bare_pids: true }),
+        here: Some(Here { host: "here".into(), bare_pids: true, since: None }),
         lost: Vec::new(),
     }
 }

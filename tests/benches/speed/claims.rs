@@ -38,7 +38,7 @@ pub fn wanted(is_here: bool) -> Wanted {
         started_until: Timestamp::UNIX_EPOCH,
         late_finishes: is_here,
         suspects: Vec::new(),
-        here: is_here.then(|| Here { host: parts::HERE.into(), bare_pids: false }),
+        here: is_here.then(|| Here { host: parts::HERE.into(), bare_pids: false, since: None }),
         lost: Vec::new(),
     }
 }

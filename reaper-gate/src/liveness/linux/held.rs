@@ -136,7 +136,7 @@ impl State {
                 }
             }
             First::Gone { dead, leader, pidfd } => {
-                let held = pidfd.filter(|_| key.1 == Role::Executor).map(|pidfd| self.hold(pidfd));
+                let held = pidfd.map(|pidfd| self.hold(pidfd));
                 self.news.push((key.clone(), serial));
                 (Place::Gone(Departed { dead, leader, held, told: None }), Watching::Gone)
             }
@@ -165,9 +165,8 @@ impl State {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         if let Place::Runs(held, certainty) = &entry.place {
             unhook(held, epoll);
-            // Nobody asks with which code a monitor ended, and of a bare pid it may be a stranger's.
-            let asked = key.1 == Role::Executor && *certainty == Certainty::Verified;
-            let held = asked.then(|| Arc::clone(held));
+            // Of a bare pid it may be a stranger's, whose exit is nobody's business here.
+            let held = (*certainty == Certainty::Verified).then(|| Arc::clone(held));
             let (dead, leader) = end_of(&entry.subject, *certainty);
             entry.place = Place::Gone(Departed { dead, leader, held, told: None });
             self.news.push((key, serial));
@@ -196,7 +195,8 @@ impl State {
         let entry = self.entries.get_mut(&news.key).filter(|entry| entry.serial == news.serial)?;
         let Place::Gone(departed) = &mut entry.place else { return None };
         departed.told = Some((sighting.clone(), exit));
-        if exit.is_some() {
+        // Nobody asks with which code a monitor ended.
+        if exit.is_some() || news.key.1 == Role::Monitor {
             departed.held = None;
         }
         let (attempt, role) = news.key;
@@ -234,7 +234,14 @@ impl State {
     /// The exit that was told, or the descriptor by which it can be asked for.
     pub(super) fn exit(&self, key: &Key) -> Option<Result<WitnessedExit, Arc<Held>>> {
         let entry = self.entries.get(key)?;
-        let Place::Gone(departed) = &entry.place else { return None };
+        let departed = match &entry.place {
+            Place::Gone(departed) => departed,
+            // It has ended, and nobody was told yet.
+            Place::Runs(held, Certainty::Verified) if held.pidfd.has_ended() == Ok(true) => {
+                return Some(Err(Arc::clone(held)));
+            }
+            Place::Runs(..) | Place::Not(_) => return None,
+        };
         match (&departed.told, &departed.held) {
             (Some((_, Some(exit))), _) => Some(Ok(*exit)),
             (_, Some(held)) => Some(Err(Arc::clone(held))),

@@ -2,7 +2,12 @@
 
 use std::{os::unix::fs::MetadataExt, path::Path};
 
-use super::table::{Table, read_bounded};
+use rustix::process::getpid;
+
+use super::{
+    pidfd::Pidfd,
+    table::{Table, read_bounded},
+};
 
 /// The inode of the initial PID namespace (`PROC_PID_INIT_INO`), the same on every Linux.
 pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
@@ -32,6 +37,9 @@ pub(in super::super) struct Here {
     pub(super) start_times: StartTimes,
     /// The process table.
     pub(super) table: Table,
+    /// Whether the kernel's word on a number is believed: that of one with a pidfs. What merely resembles it may know
+    /// nothing of sessions.
+    pub(super) numbers_tell: bool,
 }
 
 impl Here {
@@ -56,6 +64,7 @@ impl Here {
             pid_namespace: inode(&proc.join("self/ns/pid")),
             start_times,
             table: Table::at(proc),
+            numbers_tell: Pidfd::open(getpid()).is_ok_and(|own| own.inode().is_some()),
         }
     }
 

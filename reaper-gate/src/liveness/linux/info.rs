@@ -1,10 +1,12 @@
-//! What a pidfd tells of its process through one `ioctl`, the only one here and the only unsafe code.
+//! What the kernel tells through two `ioctl`s: of an ended process through its pidfd, and of a number through any socket.
+//! The only ones here, and the only unsafe code.
 
-use std::os::fd::AsFd;
+use std::{os::fd::AsFd, os::unix::net::UnixDatagram};
 
 use rustix::{
     io::Errno,
-    ioctl::{Opcode, Updater, ioctl, opcode},
+    ioctl::{Opcode, Setter, Updater, ioctl, opcode},
+    process::Pid,
 };
 
 /// `struct pidfd_info` of `linux/pidfd.h` in its first form, 64 bytes, as it came with Linux 6.13. Later kernels
@@ -45,6 +47,34 @@ pub(super) fn exit_status(pidfd: impl AsFd) -> Result<Option<i32>, Errno> {
     Ok((info.mask & EXIT != 0).then_some(info.exit_code))
 }
 
+/// `FIOSETOWN` of `asm-generic/sockios.h`.
+#[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc", target_arch = "sparc64")))]
+const SET_OWNER: Opcode = 0x8901;
+#[cfg(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc", target_arch = "sparc64"))]
+const SET_OWNER: Opcode = opcode::write::<i32>(b'f', 124);
+
+/// Whether anything goes by this number: a process or a thread, reaped or not, a process group, a session. The kernel
+/// forgets a number when nothing does, so that one that is not in use names no session with a member left, whatever
+/// the process table shows.
+///
+/// It is asked by making its bearer the owner of a socket of ours, which changes nothing: an owner is only signalled
+/// where that is asked for.
+///
+/// # Errors
+///
+/// What the kernel answers where it does not tell.
+#[expect(unsafe_code, reason = "no library offers this call safely")]
+pub(super) fn is_in_use(socket: &UnixDatagram, number: Pid) -> Result<bool, Errno> {
+    // SAFETY: the call reads one `int` behind the pointer that it is given, and that is what a `Setter` of an `i32` gives.
+    // The descriptor is a socket's, where this number has no other meaning.
+    let set = unsafe { ioctl(socket, Setter::<SET_OWNER, i32>::new(number.as_raw_pid())) };
+    match set {
+        Ok(()) => Ok(true),
+        Err(Errno::SRCH) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 const _: () = assert!(size_of::<PidfdInfo>() == 64 && align_of::<PidfdInfo>() <= 8);
 const _: () = assert!(std::mem::offset_of!(PidfdInfo, exit_code) == 60);
 
@@ -76,6 +106,31 @@ mod tests {
         for refused in [exit_status(&file), exit_status(&pipe), exit_status(&null)] {
             assert!(refused.is_err(), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn a_number_is_in_use_until_its_session_is_over() {
+        let socket = UnixDatagram::unbound().unwrap();
+        assert_eq!(is_in_use(&socket, getpid()), Ok(true));
+        // The leader's shell stays for its child, which holds the pipe open; nobody but us reaps the leader.
+        let mut leader = Command::new("setsid")
+            .args(["sh", "-c", "sh -c 'echo up; read _' & wait"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let number = Pid::from_raw(i32::try_from(leader.id()).unwrap()).unwrap();
+        leader.kill().unwrap();
+        assert_eq!(is_in_use(&socket, number), Ok(true), "it waits to be reaped");
+        leader.wait().unwrap();
+        // Whatever it left has ended with its input, and is reaped by whoever reaps orphans here.
+        let over = (0..600).any(|_| {
+            let over = is_in_use(&socket, number) == Ok(false);
+            let pause = rustix::event::Timespec { tv_sec: 0, tv_nsec: if over { 0 } else { 50_000_000 } };
+            rustix::event::poll(&mut [], Some(&pause)).unwrap();
+            over
+        });
+        assert!(over, "nothing is left of it, and its number is forgotten");
     }
 
     #[test]

@@ -72,6 +72,19 @@ pub(super) fn wait_any(pidfds: &[&Pidfd], limit: Timespec) -> Result<bool, Errno
     Ok(fds.iter().any(|fd| fd.revents().intersects(PollFlags::IN | PollFlags::HUP)))
 }
 
+/// Waits until one of the processes is reaped that was not when this was called, at most `limit`. Says whether all of
+/// them are reaped. Before Linux 6.9 nobody is ever seen to be.
+pub(super) fn wait_reaped(pidfds: &[&Pidfd], limit: Timespec) -> Result<bool, Errno> {
+    let mut left: Vec<_> = pidfds.iter().map(|pidfd| PollFd::new(&pidfd.fd, PollFlags::empty())).collect();
+    poll(&mut left, Some(&Timespec::default()))?;
+    left.retain(|fd| !fd.revents().contains(PollFlags::HUP));
+    if left.is_empty() {
+        return Ok(true);
+    }
+    let reaped = poll(&mut left, Some(&limit))?;
+    Ok(reaped == left.len())
+}
+
 /// Whether `pidfd_open` said that no process has the number: `ESRCH` where nothing has it, `ENOENT` or (before
 /// Linux 6.16) `EINVAL` where it names a thread, or only a group or session that is left.
 pub(super) fn is_absent(error: Errno) -> bool {

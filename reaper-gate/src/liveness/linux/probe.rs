@@ -1,10 +1,13 @@
 //! The answers about recorded processes: the leader's, and what its session adds to it.
 
+use std::os::unix::net::UnixDatagram;
+
 use reaper_core::{Certainty, Finding, Liveness, ProcessIdentity, Sighting};
 use rustix::process::Pid;
 
 use super::{
     here::Here,
+    info::is_in_use,
     look::{Leader, Matched},
     session::Remains,
     table,
@@ -49,9 +52,10 @@ impl Here {
         seen
     }
 
-    /// Those who are gone: dead only if their sessions are. The process table is read once for all of them.
+    /// Those who are gone: dead only if their sessions are. The kernel is asked first; for those whose numbers are still
+    /// in use the process table is read, once for all of them.
     pub(super) fn with_sessions(&self, gone: Vec<Gone>) -> Vec<Sighting> {
-        let leaders: Vec<Pid> = gone.iter().map(|gone| gone.leader).collect();
+        let leaders = self.in_use(gone.iter().map(|gone| gone.leader));
         let remains = Remains::of_each(&leaders, &self.table);
         gone.into_iter()
             .map(|Gone { leader, dead }| match remains.get(&leader.as_raw_pid()) {
@@ -65,6 +69,13 @@ impl Here {
                 Some(_) | None => dead,
             })
             .collect()
+    }
+
+    /// Those of these numbers that anything goes by, or may.
+    pub(super) fn in_use(&self, numbers: impl Iterator<Item = Pid>) -> Vec<Pid> {
+        let socket = if self.numbers_tell { UnixDatagram::unbound().ok() } else { None };
+        let is_free = |number| socket.as_ref().is_some_and(|socket| is_in_use(socket, number) == Ok(false));
+        numbers.filter(|number| !is_free(*number)).collect()
     }
 }
 

@@ -71,6 +71,11 @@ pub trait Watch: Debug + Send + Sync {
     /// was reported dead this is what was reported; where something of its session was left, it is looked for again.
     fn sighting(&self, attempt: &Attempt, role: Role) -> Option<Sighting>;
 
+    /// As [`Self::sighting`], of many; in order. Where a look is dear, this shares what can be shared.
+    fn sightings(&self, registered: &[(Attempt, Role)]) -> Vec<Option<Sighting>> {
+        registered.iter().map(|(attempt, role)| self.sighting(attempt, *role)).collect()
+    }
+
     /// With which code a registered executor has ended, where the kernel still tells; asked again if it did not tell
     /// when the death was reported.
     fn exit(&self, attempt: &Attempt, role: Role) -> Option<WitnessedExit>;

@@ -15,6 +15,20 @@ macro_rules! part {
     };
 }
 
+/// That the row is one that this host probes.
+macro_rules! here {
+    () => {
+        concat!(
+            "(coalesce(",
+            host!("j.reaper_executor"),
+            " = :host, false) OR coalesce(",
+            host!("j.reaper_monitor"),
+            " = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))"
+        )
+    };
+}
+
 /// The rows of which a process is one of a lost node's, and the attempt concerned, node by node. Each node is a host, the
 /// beginning of its identities, and 1 where all attempts are concerned and not only those that are bound to it.
 macro_rules! lost_part {
@@ -37,13 +51,10 @@ macro_rules! lost_part {
             AND ",
             not_due!(),
             " AND j.id <> ALL(:suspects)
-            AND (:host IS NULL OR (",
-            host!("j.reaper_executor"),
-            " IS DISTINCT FROM :host AND ",
-            host!("j.reaper_monitor"),
-            " IS DISTINCT FROM :host))
-            AND NOT (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
-                AND coalesce(j.reaper_inherited, 0) & 1 = 0)",
+            AND NOT (",
+            here!(),
+            " AND (:since IS NULL
+                OR CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at ELSE j.reaper_exit_at END >= :since))",
             $more,
             "
             ORDER BY j.id LIMIT ",
@@ -146,6 +157,29 @@ macro_rules! bare_part {
     };
 }
 
+/// What runs on this host and began, or whose exit was recorded, since an instant.
+macro_rules! new_parts {
+    () => {
+        concat!(
+            part!(11, "j.reaper_started_at"),
+            "j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
+            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+            AND ",
+            here!(),
+            "
+        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
+    UNION ALL ",
+            part!(12, "j.reaper_exit_at"),
+            "j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
+            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+            AND ",
+            here!(),
+            "
+        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)"
+        )
+    };
+}
+
 /// What ran on lost nodes.
 macro_rules! lost_parts {
     () => {
@@ -202,7 +236,35 @@ macro_rules! all_parts {
             bare_part!(),
             "
     UNION ALL ",
-            lost_parts!()
+            lost_parts!(),
+            "
+    UNION ALL ",
+            new_parts!()
+        )
+    };
+}
+
+macro_rules! watched_parts {
+    () => {
+        concat!(
+            due_parts!(),
+            "
+    UNION ALL ",
+            suspect_part!(),
+            "
+    UNION ALL ",
+            new_parts!()
+        )
+    };
+}
+
+macro_rules! named_parts {
+    () => {
+        concat!(
+            due_parts!(),
+            "
+    UNION ALL ",
+            suspect_part!()
         )
     };
 }
@@ -235,13 +297,23 @@ statements! {
     /// The same where there is neither a suspect nor a lost node, and bare pids are not believed.
     LOAD_HEALTHY = places!(checked!(), healthy_parts!());
 
-    /// The same where only time brings anything up.
+    /// The same where this host's attempts are watched, and no node is lost.
+    LOAD_WATCHED = places!(checked!(), watched_parts!());
+
+    /// The same where only time and names bring anything up.
+    LOAD_NAMED = places!(checked!(), named_parts!());
+
+    /// The same where only time does.
     LOAD_DUE = places!(checked!(), due_parts!());
 
-    /// The same three within a call that has looked at the schema already.
+    /// The same five within a call that has looked at the schema already.
     LOAD_ON = places!(unchecked!(), all_parts!());
 
     LOAD_HEALTHY_ON = places!(unchecked!(), healthy_parts!());
+
+    LOAD_WATCHED_ON = places!(unchecked!(), watched_parts!());
+
+    LOAD_NAMED_ON = places!(unchecked!(), named_parts!());
 
     LOAD_DUE_ON = places!(unchecked!(), due_parts!());
 

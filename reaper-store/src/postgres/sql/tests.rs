@@ -49,8 +49,18 @@ mod plans {
     ];
 
     /// The statements that a pass runs when there is nothing to do.
-    const IDLE: [&str; 8] =
-        ["CHECK", "OUTSET", "LOAD", "LOAD_HEALTHY_ON", "LOAD_DUE_ON", "RUNNING", "ANY_DUE", "SETTING"];
+    const IDLE: [&str; 10] = [
+        "CHECK",
+        "OUTSET",
+        "LOAD",
+        "LOAD_HEALTHY_ON",
+        "LOAD_WATCHED_ON",
+        "LOAD_NAMED_ON",
+        "LOAD_DUE_ON",
+        "RUNNING",
+        "ANY_DUE",
+        "SETTING",
+    ];
 
     #[derive(QueryableByName)]
     struct Step {
@@ -228,8 +238,8 @@ mod plans {
             let (_database, mut connection) = database(statistics);
             let plan = plan(&mut connection, super::super::LOAD);
             for (index, times) in [
-                ("reaper_jobs_exit", 2),
-                ("reaper_jobs_age", 2),
+                ("reaper_jobs_exit", 3),
+                ("reaper_jobs_age", 3),
                 ("reaper_jobs_late", 1),
                 ("jobs_pkey", 1),
                 ("reaper_jobs_executor", 2),

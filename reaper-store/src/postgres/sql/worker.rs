@@ -100,5 +100,15 @@ statements! {
     " WHERE id = :run AND exit_code IS NULL"
 );
 
+    /// Run and job are locked in the order in which a monitor that records an exit locks them. A job that moves on
+    /// meanwhile has its exit in its own run, as after a late monitor.
+    RECORD_WITNESSED = concat!(
+    "UPDATE agent_runs SET exit_code = :code, finished_at = ",
+    owners_now!("agent_runs", "finished_at"),
+    " WHERE exit_code IS NULL AND id = (SELECT run_id FROM jobs",
+    fenced!(),
+    " AND reaper_exit_code IS NULL AND coalesce(reaper_inherited, 0) & 2 = 0)"
+);
+
     RUN_EXISTS = "SELECT count(*) FROM agent_runs WHERE id = :run";
 }

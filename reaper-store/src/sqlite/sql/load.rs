@@ -24,18 +24,30 @@ macro_rules! lost {
     };
 }
 
-/// That none of the parts before those of the lost nodes has the row.
+/// That the row is one that this host probes.
+macro_rules! here {
+    () => {
+        concat!(
+            "(coalesce(",
+            host!("reaper_executor"),
+            " = :host, 0) OR coalesce(",
+            host!("reaper_monitor"),
+            " = :host, 0)
+            OR (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0))"
+        )
+    };
+}
+
+/// That no other part has the row. Of this host's, where only those since an instant are wanted, the others have none.
 macro_rules! not_here {
     () => {
         concat!(
             not_due!(),
             " AND id NOT IN (SELECT value FROM json_each(:suspects))
-            AND (:host IS NULL OR (",
-            host!("reaper_executor"),
-            " IS NOT :host AND ",
-            host!("reaper_monitor"),
-            " IS NOT :host))
-            AND NOT (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0)"
+            AND NOT (",
+            here!(),
+            " AND (:since IS NULL
+                OR CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at ELSE reaper_exit_at END >= :since))"
         )
     };
 }
@@ -118,6 +130,20 @@ statements! {
     lost!("reaper_executor"),
     ")
         ORDER BY id LIMIT :limit_lost_monitors + 0)
+    UNION ALL SELECT * FROM (SELECT 11 AS part, reaper_started_at AS k, id FROM jobs INDEXED BY reaper_jobs_age
+        WHERE status = 'running' AND reaper_exit_code IS NULL
+            AND (reaper_started_at, id) > (:key_new_starts, :after_new_starts) AND +reaper_started_at > :started_until
+            AND id NOT IN (SELECT value FROM json_each(:suspects)) AND ",
+    here!(),
+    "
+        ORDER BY reaper_started_at, id LIMIT :limit_new_starts + 0)
+    UNION ALL SELECT * FROM (SELECT 12 AS part, reaper_exit_at AS k, id FROM jobs INDEXED BY reaper_jobs_exit
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL
+            AND (reaper_exit_at, id) > (:key_new_exits, :after_new_exits) AND +reaper_exit_at > :exits_until
+            AND id NOT IN (SELECT value FROM json_each(:suspects)) AND ",
+    here!(),
+    "
+        ORDER BY reaper_exit_at, id LIMIT :limit_new_exits + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id"
 );
 

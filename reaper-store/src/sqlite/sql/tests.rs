@@ -136,8 +136,10 @@ fn a_load_goes_by_its_indexes() {
     for (index, times) in [
         ("reaper_jobs_exit (reaper_exit_at=? AND id>?)", 1),
         ("reaper_jobs_exit (reaper_exit_at>? AND reaper_exit_at<?)", 1),
+        ("reaper_jobs_exit (reaper_exit_at>?)", 1),
         ("reaper_jobs_age (reaper_started_at=? AND id>?)", 1),
         ("reaper_jobs_age (reaper_started_at>? AND reaper_started_at<?)", 1),
+        ("reaper_jobs_age (reaper_started_at>?)", 1),
         ("reaper_jobs_late (id>?)", 1),
         ("reaper_jobs_executor (<expr>=? AND id>?)", 2),
         ("reaper_jobs_monitor (<expr>=? AND id>?)", 2),

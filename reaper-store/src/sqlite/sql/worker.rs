@@ -71,5 +71,12 @@ statements! {
     RECORD_EXIT = "UPDATE agent_runs SET exit_code = :code, finished_at = datetime('now')
     WHERE id = :run AND exit_code IS NULL";
 
+    RECORD_WITNESSED = concat!(
+    "UPDATE agent_runs SET exit_code = :code, finished_at = datetime('now')
+    WHERE exit_code IS NULL AND id = (SELECT run_id FROM jobs",
+    fenced!(),
+    " AND reaper_exit_code IS NULL AND coalesce(reaper_inherited, 0) & 2 = 0)"
+);
+
     RUN_EXISTS = "SELECT EXISTS (SELECT 1 FROM agent_runs WHERE id = :run)";
 }

@@ -1,0 +1,83 @@
+//! `reaper run` as a child, and what it says of its passes.
+
+use std::{
+    io::{BufRead as _, BufReader, Lines},
+    process::{Child, ChildStdout, Stdio},
+    sync::Arc,
+};
+
+use reaper_store::Store;
+use reaper_tests::{
+    database::{Database, Kind},
+    program::Program,
+};
+
+/// The program on a database of its own.
+#[derive(Debug)]
+pub struct Reaper {
+    /// Its folder is there for as long as this is.
+    _database: Database,
+    pub store: Arc<dyn Store>,
+    program: Program,
+    running: Option<(Child, Lines<BufReader<ChildStdout>>)>,
+}
+
+impl Reaper {
+    /// Prepares a database; `None` where there is none of this kind. On SQLite it is one that Reaper makes: with
+    /// write-ahead logging and `synchronous = FULL`.
+    pub fn on(kind: Kind, interval: &str) -> Option<Self> {
+        let (database, store): (_, Arc<dyn Store>) = match kind {
+            Kind::Sqlite => {
+                let database = Database::foreign();
+                database.sql("PRAGMA journal_mode = WAL");
+                let options = reaper_store::sqlite::Options::default();
+                let store = reaper_store::sqlite::SqliteStore::open(&database.path(), options).unwrap();
+                reaper_store::Schema::migrate(&store).unwrap();
+                (database, Arc::new(store))
+            }
+            Kind::Postgres => Database::adopted_on(kind)?,
+        };
+        let program = Program::on(env!("CARGO_BIN_EXE_reaper-under-test"), &database);
+        let backoff = "backoff = { base = \"1h\", max = \"1h\" }\nbudget = 100000\npage = 100000";
+        program.configure(&format!("interval = \"{interval}\"\n{backoff}"));
+        Some(Self { _database: database, store, program, running: None })
+    }
+
+    pub fn start(&mut self) {
+        let mut command = self.program.command(&["run", "--output", "json"]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        self.running = Some((child, lines));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().unwrap().0.id()
+    }
+
+    /// What it says of its next pass.
+    pub fn pass(&mut self) -> serde_json::Value {
+        let line = self.running.as_mut().unwrap().1.next().expect("it runs").unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Waits for a tick after which so many processes are watched and hardly a row was loaded.
+    pub fn until_calm(&mut self, watched: usize) {
+        for _ in 0..3000 {
+            let pass = self.pass();
+            let calm = pass["counts"]["loaded"].as_u64().unwrap() <= 50;
+            if calm && pass["watch"]["watched"].as_u64() == Some(u64::try_from(watched).unwrap()) {
+                return;
+            }
+        }
+        panic!("it does not come to watch {watched} processes");
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        if let Some((mut child, _)) = self.running.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
