@@ -29,13 +29,13 @@ pub(super) fn follow(
 /// Another attempt, if there may be one and nothing of this one is in its way.
 fn retry(reason: Reason, facts: &Facts, job: &JobSnapshot, clock: &Clock, policy: &Policy) -> (Action, Reason) {
     let in_the_way = matches!(facts.executor, Executor::Left | Executor::Proved);
-    let action = another_attempt(job, policy);
+    let action = another_attempt(reason, job, policy);
     if action == Action::Requeue && in_the_way { stop(reason, job, clock, policy) } else { (action, reason) }
 }
 
 /// Requeue, or fail where the exit policy or a cap says so.
-fn another_attempt(job: &JobSnapshot, policy: &Policy) -> Action {
-    if job.exit.is_some_and(|exit| policy.limits_for(&job.agent).exit.is_fatal(&exit)) {
+fn another_attempt(reason: Reason, job: &JobSnapshot, policy: &Policy) -> Action {
+    if policy.limits_for(&job.agent).exit.is_fatal(reason, job.exit.as_ref()) {
         Action::Fail { cause: FailCause::FatalExit }
     } else if job.attempts >= job.max_attempts {
         Action::Fail { cause: FailCause::AttemptsExhausted }
@@ -50,7 +50,7 @@ fn another_attempt(job: &JobSnapshot, policy: &Policy) -> Action {
 fn stop(reason: Reason, job: &JobSnapshot, clock: &Clock, policy: &Policy) -> (Action, Reason) {
     match policy.on_overrun {
         OnOverrun::Hold => (Action::Keep, Reason::Held),
-        OnOverrun::Requeue => (another_attempt(job, policy), reason),
+        OnOverrun::Requeue => (another_attempt(reason, job, policy), reason),
         OnOverrun::Terminate => match job.terminating_at {
             Some(at) if clock.age(at) < policy.terminating_expires() => (Action::Keep, Reason::Terminating),
             Some(_) | None => (Action::Terminate, reason),
