@@ -17,6 +17,7 @@ use reaper_store::{
 use crate::{
     Counters, Courier, Deliveries, Parts, PassReport, Settings,
     claim::{claim_of, effect_key},
+    intensity::put_off,
     look::{Look, Memory, Opened, look, open, panic_text},
     pool::Pool,
     report::{CannotTell, Failure, Settled},
@@ -256,10 +257,11 @@ impl Engine {
             let claim = claim_of(&planned, &self.settings.policy, Actor::Reaper, fastrand::u64(..))?;
             Some((planned, claim))
         };
-        let (planned, claims): (Vec<Planned>, Vec<Claim>) = planned.into_iter().filter_map(claim).unzip();
+        let (planned, mut claims): (Vec<Planned>, Vec<Claim>) = planned.into_iter().filter_map(claim).unzip();
         if claims.is_empty() {
             return Ok(());
         }
+        put_off(self.parts.store.as_ref(), &self.settings.policy, report.at, &mut claims);
         let outcomes = self.parts.store.settle(&claims)?;
         for ((planned, claim), outcome) in planned.into_iter().zip(&claims).zip(outcomes) {
             self.settled(planned, claim, outcome, report, after);

@@ -15,6 +15,7 @@ use super::{End, Execution, Orders, Worker, running::Exit};
 use crate::{
     Settings,
     claim::{claim_of, effect_key},
+    intensity::put_off,
 };
 
 /// The variable in which hooks find the exit code.
@@ -121,7 +122,8 @@ impl Worker {
             verdict,
             ..Observation::NONE
         };
-        let decision = decide(&job, &seen, &Clock::at(store.now()?), &self.settings.policy);
+        let now = store.now()?;
+        let decision = decide(&job, &seen, &Clock::at(now), &self.settings.policy);
         let planned = Planned { job, seen, decision };
         let end = match &planned.decision.action {
             Action::AskGate { gate } => return Ok(Next::Ask(gate.clone(), Box::new(planned.job))),
@@ -141,9 +143,10 @@ impl Worker {
                 None => return Ok(Next::End(End::Left("its executor is not recorded".into()))),
             },
         };
-        let Some(claim) = self.claim(&planned, exit, hooks_failed) else {
+        let Some(mut claim) = self.claim(&planned, exit, hooks_failed) else {
             return Ok(Next::Again);
         };
+        put_off(store, &self.settings.policy, now, std::slice::from_mut(&mut claim));
         Ok(match self.parts.store.settle(std::slice::from_ref(&claim))?.into_iter().next() {
             Some(Outcome::Won) => {
                 self.deliver(&claim);

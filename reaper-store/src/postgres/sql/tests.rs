@@ -86,7 +86,7 @@ mod plans {
 
     /// The type of a place by its name: within `unnest` all are lists.
     fn kind(name: &str, is_unnested: bool) -> &'static str {
-        const TEXTS: [&str; 31] = [
+        const TEXTS: [&str; 32] = [
             "mode",
             "breaker",
             "host",
@@ -118,6 +118,7 @@ mod plans {
             "from_status",
             "to_status",
             "evidence",
+            "signature",
         ];
         match name {
             "keys" | "final_stages" | "lost_hosts" | "lost_prefixes" => "text[]",
