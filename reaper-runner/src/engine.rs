@@ -378,6 +378,7 @@ impl Engine {
             Ok(()) => *noted = Some(now),
             Err(error) => tracing::warn!(%error, "the pass could not be noted"),
         }
+        locked(&self.counters).count_false_rescues(self.parts.store.as_ref());
     }
 }
 

@@ -191,11 +191,11 @@ pub(crate) fn deaths(rows: Vec<RawRow>) -> Vec<Deaths> {
     all
 }
 
-/// The figures about rescues.
-pub(crate) fn rescues(row: Option<RawRow>) -> Rescues {
+/// The figures about rescues, from their counts and what came late.
+pub(crate) fn rescues(row: Option<RawRow>, late_exits: &[Event]) -> Rescues {
     let mut row = row.unwrap_or_else(|| RawRow::from(Vec::new()));
     let mut next = || row.next_int().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
-    Rescues { rescues: next(), late_finishes: next() }
+    Rescues { rescues: next(), late_finishes: next(), false_rescues: Rescues::false_among(late_exits) }
 }
 
 /// The instants in the rows' first column, which come the latest first, in their order.

@@ -85,7 +85,21 @@ pub struct Rescues {
     pub rescues: u64,
     /// Requeued attempts whose exit 0 came before anyone took the job again, and that were finished by it.
     pub late_finishes: u64,
+    /// Rescues that were wrong, as [`Event::is_false_rescue`] says; counted up to [`COUNTED`].
+    pub false_rescues: u64,
 }
+
+impl Rescues {
+    /// How many of these rescues were wrong.
+    #[must_use]
+    pub fn false_among(late_exits: &[Event]) -> u64 {
+        let wrong = late_exits.iter().filter(|event| event.is_false_rescue());
+        u64::try_from(wrong.count()).unwrap_or(u64::MAX)
+    }
+}
+
+/// How many late exits are looked at to count the false rescues.
+pub const COUNTED: usize = 10_000;
 
 /// Which events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,7 +129,7 @@ pub trait History: Debug + Send + Sync {
     /// agent, or of all.
     fn deaths(&self, since: Timestamp, agent: Option<String>) -> Result<Vec<Deaths>, StoreError>;
 
-    /// How many attempts reapers have requeued since an instant, and how many late finishes there were.
+    /// How many attempts reapers have requeued since an instant, and how many late finishes and late exits were seen.
     fn rescues(&self, since: Timestamp) -> Result<Rescues, StoreError>;
 
     /// The rescues of which a late exit was seen since an instant, in the order in which they were seen: the latest so

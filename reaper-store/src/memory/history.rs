@@ -8,7 +8,7 @@ use super::{MemoryStore, tables::Tables};
 use crate::{
     History, StoreError,
     claims::Actor,
-    history::{Deaths, EXAMPLES, Event, Query, Rescues},
+    history::{COUNTED, Deaths, EXAMPLES, Event, Query, Rescues},
     outbox::EffectState,
 };
 
@@ -67,8 +67,9 @@ impl History for MemoryStore {
     }
 
     fn rescues(&self, since: Timestamp) -> Result<Rescues, StoreError> {
+        let false_rescues = Rescues::false_among(&self.late_exits(since, COUNTED)?);
         let tables = self.tables();
-        let mut found = Rescues::default();
+        let mut found = Rescues { false_rescues, ..Rescues::default() };
         for event in tables.events.iter().filter(|event| event.at >= since) {
             let is = |action: &str| event.action == action;
             let rescued = is("requeue") && event.by == Actor::Reaper.as_str();

@@ -6,7 +6,7 @@ use super::{SqliteStore, sql, statement::Statement};
 use crate::{
     History, StoreError,
     books::{deaths, event, instants, rescues},
-    history::{Deaths, EXAMPLES, Event, Query, Rescues},
+    history::{COUNTED, Deaths, EXAMPLES, Event, Query, Rescues},
     values::sql_limit,
 };
 
@@ -48,7 +48,10 @@ impl History for SqliteStore {
 
     fn rescues(&self, since: Timestamp) -> Result<Rescues, StoreError> {
         let values = [("since", since.timestamp_millis().into()), ("until", i64::MAX.into())];
-        self.read(|connection| Ok(rescues(Statement::new(sql::RESCUES, values.clone()).first_row(connection)?)))
+        let late = self.late_exits(since, COUNTED)?;
+        self.read(|connection| {
+            Ok(rescues(Statement::new(sql::RESCUES, values.clone()).first_row(connection)?, &late))
+        })
     }
 
     fn late_exits(&self, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
