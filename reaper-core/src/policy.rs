@@ -6,7 +6,7 @@ use alloc::{
 };
 use core::time::Duration;
 
-use crate::{Backoff, Intensity, Pipeline, Reason, Signature, breaker::BreakerPolicy, job::Exit};
+use crate::{Backoff, Intensity, Observation, Pipeline, Reason, Signature, breaker::BreakerPolicy, job::Exit};
 
 #[cfg(test)]
 mod tests;
@@ -34,11 +34,13 @@ pub struct ExitPolicy {
 }
 
 impl ExitPolicy {
-    /// Whether an attempt that is to be requeued for this reason, with this exit, fails the job at once.
+    /// Whether an attempt that is to be requeued for this reason, with this exit, fails the job at once. Whoever is killed
+    /// for want of memory has its signal too.
     #[must_use]
-    pub fn is_fatal(&self, reason: Reason, exit: Option<&Exit>) -> bool {
-        let named = Signature::of(reason, exit).is_some_and(|signature| self.fail_on.contains(&signature));
-        named || exit.is_some_and(|exit| self.fail_on.contains(&Signature::Code(exit.code)))
+    pub fn is_fatal(&self, reason: Reason, exit: Option<&Exit>, seen: &Observation) -> bool {
+        let exact = exit.map(|exit| Signature::Code(exit.code));
+        let named = [Signature::of(reason, exit, seen), exit.and_then(Signature::of_exit), exact];
+        named.into_iter().flatten().any(|signature| self.fail_on.contains(&signature))
     }
 }
 

@@ -3,18 +3,20 @@
 use alloc::string::String;
 use core::{fmt, str::FromStr};
 
-use crate::{Reason, job::Exit};
+use crate::{Observation, Reason, job::Exit};
 
 #[cfg(test)]
 mod tests;
 
-/// How an attempt ended badly. Written `code:3`, `signal:SEGV`, `vanished`, `overrun`, `never_started`.
+/// How an attempt ended badly. Written `code:3`, `signal:SEGV`, `oom`, `vanished`, `overrun`, `never_started`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Signature {
     /// It exited with this code.
     Code(i32),
     /// A signal ended it: `-n` or `128 + n` was recorded.
     Signal(i32),
+    /// The kernel killed it for want of memory.
+    OutOfMemory,
     /// It is dead, and nobody has recorded an exit.
     Vanished,
     /// It ran past its ceiling.
@@ -22,6 +24,9 @@ pub enum Signature {
     /// It never showed a sign of having started.
     NeverStarted,
 }
+
+/// The signal by which the kernel kills for want of memory.
+const KILL: i32 = 9;
 
 /// Signals by their customary names, as Linux numbers them on x86 and ARM.
 const SIGNALS: [(i32, &str); 31] = [
@@ -72,9 +77,13 @@ impl Signature {
     /// How an attempt ended that is to be requeued or failed for this reason; `None` where it did not end badly: its gate
     /// is red, say.
     #[must_use]
-    pub fn of(reason: Reason, exit: Option<&Exit>) -> Option<Self> {
+    pub fn of(reason: Reason, exit: Option<&Exit>, seen: &Observation) -> Option<Self> {
         match reason {
-            Reason::ExitNonzero => exit.and_then(Self::of_exit),
+            Reason::ExitNonzero => match exit.and_then(Self::of_exit) {
+                Some(Self::Signal(KILL)) if seen.out_of_memory => Some(Self::OutOfMemory),
+                signature => signature,
+            },
+            Reason::NobodyLeft | Reason::ExecutorDead if seen.out_of_memory => Some(Self::OutOfMemory),
             Reason::NobodyLeft | Reason::ExecutorDead => Some(Self::Vanished),
             Reason::OverCeiling => Some(Self::Overrun),
             Reason::NeverStarted => Some(Self::NeverStarted),
@@ -112,6 +121,7 @@ impl fmt::Display for Signature {
                 Some((_, name)) => write!(f, "signal:{name}"),
                 None => write!(f, "signal:{signal}"),
             },
+            Self::OutOfMemory => f.write_str("oom"),
             Self::Vanished => f.write_str("vanished"),
             Self::Overrun => f.write_str("overrun"),
             Self::NeverStarted => f.write_str("never_started"),
@@ -121,7 +131,7 @@ impl fmt::Display for Signature {
 
 /// A word that is no signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no signature: write code:3, signal:SEGV or signal:11, vanished, overrun or never_started")]
+#[error("`{0}` is no signature: write code:3, signal:SEGV or signal:11, oom, vanished, overrun or never_started")]
 pub struct UnknownSignature(pub String);
 
 impl FromStr for Signature {
@@ -140,7 +150,7 @@ impl FromStr for Signature {
                 number.map(Self::Signal).ok_or_else(unknown)
             }
             Some(_) => Err(unknown()),
-            None => [Self::Vanished, Self::Overrun, Self::NeverStarted]
+            None => [Self::OutOfMemory, Self::Vanished, Self::Overrun, Self::NeverStarted]
                 .into_iter()
                 .find(|signature| alloc::format!("{signature}") == text)
                 .ok_or_else(unknown),

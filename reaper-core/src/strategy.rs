@@ -144,8 +144,13 @@ pub fn verdicts() -> impl Strategy<Value = Option<Verdict>> {
 
 /// What a pass can have seen of an attempt.
 pub fn observations() -> impl Strategy<Value = Observation> {
-    (sightings(), sightings(), 0_u32..4, verdicts()).prop_map(|(executor, monitor, dead_ticks, verdict)| {
-        Observation { executor, monitor, dead_ticks, verdict }
+    let seen = (sightings(), sightings(), 0_u32..4, verdicts(), prop::bool::weighted(0.2));
+    seen.prop_map(|(executor, monitor, dead_ticks, verdict, out_of_memory)| Observation {
+        executor,
+        monitor,
+        dead_ticks,
+        verdict,
+        out_of_memory,
     })
 }
 
@@ -258,6 +263,7 @@ pub fn limits() -> impl Strategy<Value = Limits> {
         Signature::Code(137),
         Signature::Signal(9),
         Signature::Signal(15),
+        Signature::OutOfMemory,
         Signature::Vanished,
         Signature::Overrun,
         Signature::NeverStarted,

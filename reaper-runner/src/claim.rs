@@ -60,8 +60,8 @@ pub fn claim_of(planned: &Planned, policy: &Policy, by: Actor, seed: u64) -> Opt
 
 /// How the attempt ended, where it is requeued or failed because it ended badly.
 fn death_of(planned: &Planned, policy: &Policy) -> Option<Death> {
-    let Planned { job, decision, .. } = planned;
-    let signature = Signature::of(decision.reason, job.exit.as_ref())?;
+    let Planned { job, seen, decision } = planned;
+    let signature = Signature::of(decision.reason, job.exit.as_ref(), seen)?;
     let ends = matches!(decision.action, Action::Requeue | Action::Fail { .. });
     let young = is_young(&decision.figures, policy.limits_for(&job.agent).intensity);
     ends.then(|| Death { agent: job.agent.clone(), signature, young })

@@ -127,7 +127,7 @@ impl Engine {
         memory.rest = None;
         // Before anything is loaded: what they tell is a fact of this pass.
         if has_exits {
-            self.import_exits()?;
+            memory.observations.note_out_of_memory(self.import_exits()?);
         }
         let began = self.parts.time.monotonic();
         let stricter = |mode: Mode| self.settings.mode.min(mode);
@@ -182,7 +182,8 @@ impl Engine {
         drop(memory);
         if !plan.claim.is_empty() {
             // An executor that was seen dead has spooled its exit before: a claim that knows nothing of it is lost now.
-            self.import_exits()?;
+            let out_of_memory = self.import_exits()?;
+            locked(&self.memory).observations.note_out_of_memory(out_of_memory);
         }
         self.settle(plan.claim, report, &mut after)?;
         Ok(after)
@@ -261,7 +262,7 @@ impl Engine {
         if claims.is_empty() {
             return Ok(());
         }
-        put_off(self.parts.store.as_ref(), &self.settings.policy, report.at, &mut claims);
+        after.deliver.extend(put_off(self.parts.store.as_ref(), &self.settings.policy, report.at, &mut claims));
         let outcomes = self.parts.store.settle(&claims)?;
         for ((planned, claim), outcome) in planned.into_iter().zip(&claims).zip(outcomes) {
             self.settled(planned, claim, outcome, report, after);

@@ -22,9 +22,10 @@ pub(crate) fn is_young(figures: &Figures, intensity: Option<Intensity>) -> bool 
 }
 
 /// Puts off the requeues that are over their agent's intensity, and tells somebody where that begins. Whatever goes wrong
-/// with it, no settlement waits for it: the jobs are then requeued as they would have been.
-pub(crate) fn put_off(store: &dyn Store, policy: &Policy, at: Timestamp, claims: &mut [Claim]) {
-    let mut loops = BTreeMap::new();
+/// with it, no settlement waits for it: the jobs are then requeued as they would have been. Answers with the keys of the alerts
+/// that are to be delivered.
+pub(crate) fn put_off(store: &dyn Store, policy: &Policy, at: Timestamp, claims: &mut [Claim]) -> Vec<String> {
+    let (mut loops, mut told) = (BTreeMap::new(), Vec::new());
     for (agent, intensity) in over_which(policy, claims) {
         match crashes(store, &agent, intensity, at) {
             Ok(crashes) => drop(loops.insert(agent, crashes)),
@@ -39,7 +40,7 @@ pub(crate) fn put_off(store: &dyn Store, policy: &Policy, at: Timestamp, claims:
         let (agent, mut crashes) = (agent.clone(), crashes.clone());
         let Crash { wait, begins } = crashes.crash(at, fastrand::u64(..));
         if let Some(since) = begins {
-            tell(store, policy, &agent, since);
+            told.extend(tell(store, policy, &agent, since));
         }
         if let Settlement::Requeue { wait: ordinary, .. } = &mut claim.settlement
             && wait > *ordinary
@@ -51,6 +52,7 @@ pub(crate) fn put_off(store: &dyn Store, policy: &Policy, at: Timestamp, claims:
         }
         loops.insert(agent, crashes);
     }
+    told
 }
 
 /// The agents of which attempts that died young are to be requeued, with their intensities.
@@ -68,10 +70,8 @@ fn crashes(store: &dyn Store, agent: &str, intensity: Intensity, at: Timestamp) 
 }
 
 /// Tells somebody of an episode. Whoever sees it begin tells of it under one key.
-fn tell(store: &dyn Store, policy: &Policy, agent: &str, since: Timestamp) {
-    let Some(intensity) = policy.limits_for(agent).intensity else {
-        return;
-    };
+fn tell(store: &dyn Store, policy: &Policy, agent: &str, since: Timestamp) -> Option<String> {
+    let intensity = policy.limits_for(agent).intensity?;
     let plain = Plain { text: agent, max: 60 };
     tracing::warn!(agent, %intensity, "its attempts die young too often");
     let text = format!(
@@ -80,7 +80,9 @@ fn tell(store: &dyn Store, policy: &Policy, agent: &str, since: Timestamp) {
     );
     let alert = Effect::Alert(Alert { kind: "crash_loop".into(), job: None, text });
     let key = format!("crash_loop:{agent}:{}", since.timestamp_millis());
-    if let Err(error) = store.post(&key, &alert) {
-        tracing::warn!(%error, agent, "nobody could be told of its crashes");
-    }
+    let posted = store.post(&key, &alert);
+    posted
+        .inspect_err(|error| tracing::warn!(%error, agent, "nobody could be told of its crashes"))
+        .is_ok()
+        .then_some(key)
 }

@@ -76,7 +76,7 @@ fn retry(all: &mut Vec<Condition>, reason: Reason, case: &Case<'_>) {
 /// The exit policy and the caps, up to the first that forbids another attempt. Answers whether none does.
 fn caps(all: &mut Vec<Condition>, reason: Reason, case: &Case<'_>) -> bool {
     let figures = &case.figures;
-    let fatal = case.policy.limits_for(&case.job.agent).exit.is_fatal(reason, case.job.exit.as_ref());
+    let fatal = case.policy.limits_for(&case.job.agent).exit.is_fatal(reason, case.job.exit.as_ref(), case.seen);
     let which = if fatal { "one" } else { "none" };
     match &case.job.exit {
         Some(exit) if fatal || !exit.is_success() => {

@@ -94,7 +94,11 @@ fn fatal_exits_are_codes_or_signals() {
     for (code, fatal) in
         [(2, true), (1, false), (9, false), (137, true), (-9, true), (-2, false), (0, false), (138, true)]
     {
-        assert_eq!(policy.is_fatal(Reason::ExitNonzero, Some(&Exit { code, at })), fatal, "{code}");
+        assert_eq!(
+            policy.is_fatal(Reason::ExitNonzero, Some(&Exit { code, at }), &Observation::NONE),
+            fatal,
+            "{code}"
+        );
     }
 }
 

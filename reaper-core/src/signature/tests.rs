@@ -23,14 +23,26 @@ fn an_exit_has_one_signature_in_both_forms_of_a_signal() {
 
 #[test]
 fn only_bad_ends_have_one() {
-    let of = |reason| Signature::of(reason, Some(&exit(3)));
+    let of = |reason| Signature::of(reason, Some(&exit(3)), &Observation::NONE);
     assert_eq!(of(Reason::ExitNonzero), Some(Signature::Code(3)));
     assert_eq!(of(Reason::NobodyLeft), Some(Signature::Vanished));
     assert_eq!(of(Reason::ExecutorDead), Some(Signature::Vanished));
     assert_eq!(of(Reason::OverCeiling), Some(Signature::Overrun));
     assert_eq!(of(Reason::NeverStarted), Some(Signature::NeverStarted));
     assert_eq!((of(Reason::GateRed), of(Reason::Alive)), (None, None));
-    assert_eq!(Signature::of(Reason::ExitNonzero, None), None);
+    assert_eq!(Signature::of(Reason::ExitNonzero, None, &Observation::NONE), None);
+}
+
+#[test]
+fn only_a_kill_or_a_death_without_an_exit_is_for_want_of_memory() {
+    let seen = Observation { out_of_memory: true, ..Observation::NONE };
+    let of = |reason, code| Signature::of(reason, Some(&exit(code)), &seen);
+    let oom = Some(Signature::OutOfMemory);
+    assert_eq!((of(Reason::ExitNonzero, -9), of(Reason::ExitNonzero, 137)), (oom, oom));
+    assert_eq!(of(Reason::ExitNonzero, 3), Some(Signature::Code(3)));
+    assert_eq!((of(Reason::NobodyLeft, 0), of(Reason::ExecutorDead, 0)), (oom, oom));
+    assert_eq!(of(Reason::OverCeiling, 0), Some(Signature::Overrun));
+    assert_eq!("oom".parse(), Ok(Signature::OutOfMemory));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::span::{StartTimeout, maybe_duration};
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExitConfig {
-    /// Ends by their signatures: `code:3`, `signal:SEGV`, `vanished`, `overrun`, `never_started`.
+    /// Ends by their signatures: `code:3`, `signal:SEGV`, `oom`, `vanished`, `overrun`, `never_started`.
     pub fail_on: BTreeSet<Signature>,
     /// Exit codes: `3` is `code:3`.
     pub fail_codes: BTreeSet<i32>,

@@ -120,6 +120,7 @@ impl Worker {
             executor: executor.as_ref().map_or(Sighting::NOTHING_RECORDED, look),
             monitor: look(&self.monitor),
             verdict,
+            out_of_memory: exit.out_of_memory,
             ..Observation::NONE
         };
         let now = store.now()?;
@@ -146,10 +147,10 @@ impl Worker {
         let Some(mut claim) = self.claim(&planned, exit, hooks_failed) else {
             return Ok(Next::Again);
         };
-        put_off(store, &self.settings.policy, now, std::slice::from_mut(&mut claim));
+        let told = put_off(store, &self.settings.policy, now, std::slice::from_mut(&mut claim));
         Ok(match self.parts.store.settle(std::slice::from_ref(&claim))?.into_iter().next() {
             Some(Outcome::Won) => {
-                self.deliver(&claim);
+                self.deliver(effect_key(&claim).into_iter().chain(told).collect());
                 Next::End(end)
             }
             // Something of the row has changed: look again.
@@ -192,12 +193,12 @@ impl Worker {
     }
 
     /// Whoever wins a claim delivers what follows from it. If that fails a reaper does it later.
-    fn deliver(&self, claim: &Claim) {
-        let Some(key) = effect_key(claim) else {
+    fn deliver(&self, keys: Vec<String>) {
+        if keys.is_empty() {
             return;
-        };
+        }
         let Settings { delivery_lease: lease, delivery_tries: tries, .. } = Settings::default();
-        match self.parts.courier(lease, tries).drain(&Which::Keys(vec![key]), 1) {
+        match self.parts.courier(lease, tries).drain(&Which::Keys(keys), 2) {
             Ok(deliveries) => tracing::info!(?deliveries, "delivered"),
             Err(error) => tracing::warn!(%error, "an effect was stored and not yet delivered"),
         }

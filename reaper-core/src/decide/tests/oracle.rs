@@ -54,7 +54,11 @@ fn again(case: &Case, rule: usize) -> Action {
         Signature::Code(code) => exit_code(case) == Some(*code),
         Signature::Signal(signal) => [Some(-signal), Some(128 + signal)].contains(&exit_code(case)),
         Signature::Overrun => rule == 4,
-        Signature::Vanished => rule == 5 || rule == 6,
+        Signature::OutOfMemory => {
+            case.seen.out_of_memory
+                && ([5, 6].contains(&rule) || (rule == 3 && [Some(-9), Some(137)].contains(&exit_code(case))))
+        }
+        Signature::Vanished => [5, 6].contains(&rule) && !case.seen.out_of_memory,
         Signature::NeverStarted => rule == 8,
     });
     let mut hindrances = Vec::new();
