@@ -15,6 +15,7 @@ pub mod effect;
 pub mod explain;
 pub mod identity;
 pub mod instance;
+pub mod intensity;
 pub mod job;
 pub mod liveness;
 pub mod mode;
@@ -28,6 +29,7 @@ mod sample;
 #[cfg(feature = "serde")]
 #[cfg(test)]
 mod serialised;
+pub mod signature;
 pub mod span;
 #[cfg(any(test, feature = "proptest"))]
 pub mod strategy;
@@ -40,6 +42,7 @@ pub use effect::{AdvanceOrder, Alert, Effect};
 pub use explain::{Explanation, explain};
 pub use identity::ProcessIdentity;
 pub use instance::Incarnation;
+pub use intensity::Intensity;
 pub use job::{Attempt, Fence, JobId, JobSnapshot, RunId, StageVersion, Status, TaskId};
 pub use liveness::{Certainty, Finding, Liveness, Sighting};
 pub use mode::Mode;
@@ -48,4 +51,5 @@ pub use observation::{Observation, Observations, PassKind, Verdict};
 pub use pipeline::Pipeline;
 pub use plan::Plan;
 pub use policy::{OnOverrun, Policy};
+pub use signature::Signature;
 pub use span::Span;

@@ -1,6 +1,10 @@
 //! What a pass has seen of an attempt, and what is remembered of it from pass to pass.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
 use crate::{Attempt, Liveness, Sighting};
 
@@ -43,6 +47,9 @@ pub struct Observation {
     pub dead_ticks: u32,
     /// The gate's verdict for this attempt and this visit of its task to its stage, if one was asked for.
     pub verdict: Option<Verdict>,
+    /// Whether the kernel is known to have killed the executor for want of memory.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "core::ops::Not::not"))]
+    pub out_of_memory: bool,
 }
 
 impl Observation {
@@ -52,6 +59,7 @@ impl Observation {
         monitor: Sighting::NOTHING_RECORDED,
         dead_ticks: 0,
         verdict: None,
+        out_of_memory: false,
     };
 }
 
@@ -73,7 +81,10 @@ struct Streak {
     raised_in: u64,
 }
 
-/// The streaks of dead observations, one per attempt.
+/// More attempts that were killed for want of memory are not remembered: who has so many is told so by the others.
+const REMEMBERED: usize = 10_000;
+
+/// The streaks of dead observations, one per attempt; and what was said of how attempts ended.
 ///
 /// **Invariant:** a streak of `n` means that the attempt's executor was seen dead in each of the `n` latest
 /// ticks. Whatever breaks that row clears it: alive, unknown, a probe that failed, a tick that did not look.
@@ -81,6 +92,7 @@ struct Streak {
 pub struct Observations {
     tick: u64,
     streaks: BTreeMap<Attempt, Streak>,
+    out_of_memory: BTreeSet<Attempt>,
 }
 
 impl Observations {
@@ -120,11 +132,25 @@ impl Observations {
     /// Forgets one attempt: its probe failed, or it is settled.
     pub fn forget(&mut self, attempt: &Attempt) {
         self.streaks.remove(attempt);
+        self.out_of_memory.remove(attempt);
+    }
+
+    /// Takes down attempts that the kernel is known to have killed for want of memory, until they are settled.
+    pub fn note_out_of_memory(&mut self, attempts: Vec<Attempt>) {
+        let room = REMEMBERED.saturating_sub(self.out_of_memory.len());
+        self.out_of_memory.extend(attempts.into_iter().take(room));
+    }
+
+    /// Whether that is known of an attempt.
+    #[must_use]
+    pub fn is_out_of_memory(&self, attempt: &Attempt) -> bool {
+        self.out_of_memory.contains(attempt)
     }
 
     /// Forgets everything: the clock jumped, the host was asleep, the database did not answer.
     pub fn clear(&mut self) {
         self.streaks.clear();
+        self.out_of_memory.clear();
     }
 
     /// How many attempts have a streak.

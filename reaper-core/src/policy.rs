@@ -6,7 +6,7 @@ use alloc::{
 };
 use core::time::Duration;
 
-use crate::{Backoff, Pipeline, breaker::BreakerPolicy, job::Exit};
+use crate::{Backoff, Intensity, Observation, Pipeline, Reason, Signature, breaker::BreakerPolicy, job::Exit};
 
 #[cfg(test)]
 mod tests;
@@ -25,22 +25,22 @@ pub enum OnOverrun {
     Hold,
 }
 
-/// Exits after which another attempt is pointless.
+/// Ends after which another attempt is pointless.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct ExitPolicy {
-    /// Exit codes that fail the job at once.
-    pub fail_codes: BTreeSet<i32>,
-    /// Signals that fail the job at once, in either form that a code can have.
-    pub fail_signals: BTreeSet<i32>,
+    /// What fails the job at once. A code is meant as it is recorded, a signal in either form that a code can have.
+    pub fail_on: BTreeSet<Signature>,
 }
 
 impl ExitPolicy {
-    /// Whether this exit fails the job at once.
+    /// Whether an attempt that is to be requeued for this reason, with this exit, fails the job at once. Whoever is killed
+    /// for want of memory has its signal too.
     #[must_use]
-    pub fn is_fatal(&self, exit: &Exit) -> bool {
-        self.fail_codes.contains(&exit.code)
-            || exit.signal().is_some_and(|signal| self.fail_signals.contains(&signal))
+    pub fn is_fatal(&self, reason: Reason, exit: Option<&Exit>, seen: &Observation) -> bool {
+        let exact = exit.map(|exit| Signature::Code(exit.code));
+        let named = [Signature::of(reason, exit, seen), exit.and_then(Signature::of_exit), exact];
+        named.into_iter().flatten().any(|signature| self.fail_on.contains(&signature))
     }
 }
 
@@ -55,8 +55,11 @@ pub struct Limits {
     pub max_running: Duration,
     /// How long an attempt may show no sign of having started at all; `None` (the default) means for ever.
     pub start_timeout: Option<Duration>,
-    /// Exits that fail at once. Default none.
+    /// Ends that fail at once. Default none.
     pub exit: ExitPolicy,
+    /// How often attempts may die young before what is requeued has to wait; `None`: it never has to. Default 20 in
+    /// 10 min.
+    pub intensity: Option<Intensity>,
 }
 
 impl Default for Limits {
@@ -67,6 +70,7 @@ impl Default for Limits {
             max_running: Duration::from_secs(6 * 3600),
             start_timeout: None,
             exit: ExitPolicy::default(),
+            intensity: Some(Intensity::default()),
         }
     }
 }
@@ -169,11 +173,18 @@ impl Policy {
     pub fn validate(&self) -> Result<(), PolicyError> {
         let general = core::iter::once((None, &self.limits));
         for (agent, limits) in general.chain(self.agents.iter().map(|(agent, limits)| (Some(agent), limits))) {
+            let figure =
+                |name: &str| agent.map_or_else(|| name.into(), |agent| alloc::format!("agents.{agent}.{name}"));
             if limits.dead_ticks == 0 {
-                let figure =
-                    agent.map_or_else(|| "dead_ticks".into(), |agent| alloc::format!("agents.{agent}.dead_ticks"));
                 let problem = "a death must be seen at least once: use 1 or more";
-                return Err(PolicyError { figure, value: "0".into(), problem });
+                return Err(PolicyError { figure: figure("dead_ticks"), value: "0".into(), problem });
+            }
+            if let Some(intensity) =
+                limits.intensity.filter(|intensity| intensity.crashes == 0 || intensity.share().is_zero())
+            {
+                let value = alloc::format!("{}/{:?}", intensity.crashes, intensity.period);
+                let problem = "is no rate: use at least 1, and a period of some length; or off";
+                return Err(PolicyError { figure: figure("intensity"), value, problem });
             }
         }
         if self.backoff.max < self.backoff.base {

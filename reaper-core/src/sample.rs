@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use crate::{
     Attempt, Bond, Certainty, Clock, Decision, Finding, JobSnapshot, Liveness, Observation, OnOverrun, Pipeline,
-    Policy, ProcessIdentity, Sighting, Status, Timestamp, Verdict, decide,
+    Policy, ProcessIdentity, Sighting, Signature, Status, Timestamp, Verdict, decide,
     job::{Attach, Beat, Exit, Place, Task},
     pipeline::{Next, Stage},
     plan::Planned,
@@ -213,12 +213,16 @@ impl Case {
         self
     }
 
+    pub(crate) fn fatal(&mut self, signature: Signature) -> &mut Self {
+        self.limits(|limits| limits.exit.fail_on.extend([signature]))
+    }
+
     pub(crate) fn fatal_code(&mut self, code: i32) -> &mut Self {
-        self.limits(|limits| limits.exit.fail_codes.extend([code]))
+        self.limits(|limits| limits.exit.fail_on.extend([Signature::Code(code)]))
     }
 
     pub(crate) fn fatal_signal(&mut self, signal: i32) -> &mut Self {
-        self.limits(|limits| limits.exit.fail_signals.extend([signal]))
+        self.limits(|limits| limits.exit.fail_on.extend([Signature::Signal(signal)]))
     }
 
     pub(crate) fn start_timeout(&mut self, timeout: u64) -> &mut Self {

@@ -4,20 +4,15 @@
 //! different strategies meet: ages fall on, just under and just above the limits, and jobs name agents and stages
 //! that the pipeline knows, or almost.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    format,
-    string::String,
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use core::time::Duration;
 
 use chrono::TimeDelta;
 use proptest::{collection, option, prelude::*, sample};
 
 use crate::{
-    Backoff, Bond, Certainty, Clock, Finding, JobSnapshot, Liveness, Observation, OnOverrun, Pipeline, Policy,
-    ProcessIdentity, Sighting, Status, Timestamp, Verdict,
+    Backoff, Bond, Certainty, Clock, Finding, Intensity, JobSnapshot, Liveness, Observation, OnOverrun, Pipeline,
+    Policy, ProcessIdentity, Sighting, Signature, Status, Timestamp, Verdict,
     breaker::BreakerPolicy,
     job::{Attach, Attempt, Beat, Exit, Place, Task},
     pipeline::{Next, Stage},
@@ -149,8 +144,13 @@ pub fn verdicts() -> impl Strategy<Value = Option<Verdict>> {
 
 /// What a pass can have seen of an attempt.
 pub fn observations() -> impl Strategy<Value = Observation> {
-    (sightings(), sightings(), 0_u32..4, verdicts()).prop_map(|(executor, monitor, dead_ticks, verdict)| {
-        Observation { executor, monitor, dead_ticks, verdict }
+    let seen = (sightings(), sightings(), 0_u32..4, verdicts(), prop::bool::weighted(0.2));
+    seen.prop_map(|(executor, monitor, dead_ticks, verdict, out_of_memory)| Observation {
+        executor,
+        monitor,
+        dead_ticks,
+        verdict,
+        out_of_memory,
     })
 }
 
@@ -257,18 +257,32 @@ pub fn pipelines() -> impl Strategy<Value = Pipeline> {
 
 /// Figures of an agent.
 pub fn limits() -> impl Strategy<Value = Limits> {
-    let codes = collection::btree_set(sample::select(&[1, 2, 137][..]), 0..2);
-    let signals = collection::btree_set(sample::select(&[9, 15][..]), 0..2);
-    let exit = (codes, signals).prop_map(|(fail_codes, fail_signals): (BTreeSet<i32>, BTreeSet<i32>)| {
-        ExitPolicy { fail_codes, fail_signals }
-    });
-    (1_u32..4, durations(), durations(), option::weighted(0.4, durations()), exit).prop_map(
-        |(dead_ticks, finalize_grace, max_running, start_timeout, exit)| Limits {
+    let named = [
+        Signature::Code(1),
+        Signature::Code(2),
+        Signature::Code(137),
+        Signature::Signal(9),
+        Signature::Signal(15),
+        Signature::OutOfMemory,
+        Signature::Vanished,
+        Signature::Overrun,
+        Signature::NeverStarted,
+    ];
+    let exit =
+        collection::btree_set(sample::select(named.to_vec()), 0..3).prop_map(|fail_on| ExitPolicy { fail_on });
+    let intensity = option::weighted(
+        0.8,
+        (1_u32..50, 1_u64..7200)
+            .prop_map(|(crashes, period)| Intensity { crashes, period: Duration::from_secs(period) }),
+    );
+    (1_u32..4, durations(), durations(), option::weighted(0.4, durations()), exit, intensity).prop_map(
+        |(dead_ticks, finalize_grace, max_running, start_timeout, exit, intensity)| Limits {
             dead_ticks,
             finalize_grace,
             max_running,
             start_timeout,
             exit,
+            intensity,
         },
     )
 }

@@ -1,14 +1,16 @@
 //! From a decision to a claim. No choice is made here.
 
 use reaper_core::{
-    Action, Alert, Effect, FailCause, JobSnapshot, Policy,
+    Action, Alert, Effect, FailCause, JobSnapshot, Policy, Signature,
     effect::{Plain, claim_key},
     plan::Planned,
 };
 use reaper_store::{
     Claim, Settlement,
-    claims::{Actor, EventId},
+    claims::{Actor, Death, EventId},
 };
+
+use crate::intensity::is_young;
 
 /// The claim that carries a decision out; `None` for a decision that needs none. `seed` jitters the backoff.
 #[must_use]
@@ -51,8 +53,18 @@ pub fn claim_of(planned: &Planned, policy: &Policy, by: Actor, seed: u64) -> Opt
             "exit": job.exit,
             "pid": job.pid,
         }),
+        death: death_of(planned, policy),
         effect,
     })
+}
+
+/// How the attempt ended, where it is requeued or failed because it ended badly.
+fn death_of(planned: &Planned, policy: &Policy) -> Option<Death> {
+    let Planned { job, seen, decision } = planned;
+    let signature = Signature::of(decision.reason, job.exit.as_ref(), seen)?;
+    let ends = matches!(decision.action, Action::Requeue | Action::Fail { .. });
+    let young = is_young(&decision.figures, policy.limits_for(&job.agent).intensity);
+    ends.then(|| Death { agent: job.agent.clone(), signature, young })
 }
 
 /// The keys of the effects that a claim stores.

@@ -17,6 +17,7 @@ use reaper_store::{
 use crate::{
     Counters, Courier, Deliveries, Parts, PassReport, Settings,
     claim::{claim_of, effect_key},
+    intensity::put_off,
     look::{Look, Memory, Opened, look, open, panic_text},
     pool::Pool,
     report::{CannotTell, Failure, Settled},
@@ -132,7 +133,7 @@ impl Engine {
         memory.rest = None;
         // Before anything is loaded: what they tell is a fact of this pass.
         if has_exits {
-            self.import_exits()?;
+            memory.observations.note_out_of_memory(self.import_exits()?);
         }
         if let Some(watching) = &mut memory.watching {
             self.testify(kind, watching)?;
@@ -191,7 +192,8 @@ impl Engine {
         drop(memory);
         if !plan.claim.is_empty() {
             // An executor that was seen dead has spooled its exit before: a claim that knows nothing of it is lost now.
-            self.import_exits()?;
+            let out_of_memory = self.import_exits()?;
+            locked(&self.memory).observations.note_out_of_memory(out_of_memory);
         }
         self.settle(plan.claim, report, &mut after)?;
         Ok(after)
@@ -274,10 +276,11 @@ impl Engine {
             self.add_witness(&mut claim);
             Some((planned, claim))
         };
-        let (planned, claims): (Vec<Planned>, Vec<Claim>) = planned.into_iter().filter_map(claim).unzip();
+        let (planned, mut claims): (Vec<Planned>, Vec<Claim>) = planned.into_iter().filter_map(claim).unzip();
         if claims.is_empty() {
             return Ok(());
         }
+        after.deliver.extend(put_off(self.parts.store.as_ref(), &self.settings.policy, report.at, &mut claims));
         let outcomes = self.parts.store.settle(&claims)?;
         for ((planned, claim), outcome) in planned.into_iter().zip(&claims).zip(outcomes) {
             self.settled(planned, claim, outcome, report, after);
@@ -395,6 +398,7 @@ impl Engine {
             Ok(()) => *noted = Some(now),
             Err(error) => tracing::warn!(%error, "the pass could not be noted"),
         }
+        locked(&self.counters).count_false_rescues(self.parts.store.as_ref());
     }
 }
 

@@ -12,6 +12,7 @@ mod demo;
 mod engine;
 pub mod exec;
 mod gates;
+mod intensity;
 mod look;
 mod moved_on;
 mod node;

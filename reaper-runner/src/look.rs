@@ -307,6 +307,7 @@ fn consider(
     if job.status == Status::Running {
         seen.dead_ticks = observations.see(kind, &job.attempt, seen.executor.liveness);
     }
+    seen.out_of_memory = observations.is_out_of_memory(&job.attempt);
     seen.verdict = verdicts.get(&Question::of(&job));
     let decision = decide(&job, &seen, clock, &settings.policy);
     // No streak is needed where nobody is left: it only brings the row back in the wakes that follow at once. A million
@@ -335,7 +336,7 @@ pub(crate) fn sight(job: &JobSnapshot, probe: &dyn Probe, nodes: Nodes<'_>, know
     };
     let nothing = Sighting::NOTHING_RECORDED;
     let monitor = job.monitor.as_ref().map_or(nothing, |identity| by_identity(identity, monitor));
-    Observation { executor, monitor, dead_ticks: 0, verdict: None }
+    Observation { executor, monitor, ..Observation::NONE }
 }
 
 /// Reads the database's clock beside the monotonic one, and notices where they differ.

@@ -8,7 +8,11 @@ use reaper_core::{
     job::BadRow,
     plan::{Counts, Planned},
 };
-use reaper_store::{Outcome, control::WatchTally};
+use reaper_store::{
+    Outcome, Store,
+    control::WatchTally,
+    history::{COUNTED, Rescues},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Deliveries;
@@ -158,6 +162,13 @@ pub struct Counters {
     pub reaped: BTreeMap<String, u64>,
     /// Claims that were lost.
     pub lost_claims: u64,
+    /// Attempts that were finished although they had been requeued: their exit 0 came before anyone took the job again.
+    pub late_finishes: u64,
+    /// Rescues, whoever's, that were seen to be wrong since this reaper began: the attempt recorded an exit after its job
+    /// had been taken again. Counted anew once a minute at most.
+    pub false_rescues: u64,
+    /// When the first pass began.
+    pub first_run_at: Option<Timestamp>,
     /// The job that was settled last.
     pub last_reaped: Option<JobId>,
     /// When the latest pass began, failed ones included.
@@ -173,8 +184,20 @@ impl Counters {
         self.reaped.values().sum()
     }
 
+    /// Counts anew which rescues were seen to be wrong.
+    pub(crate) fn count_false_rescues(&mut self, store: &dyn Store) {
+        let Some(since) = self.first_run_at else {
+            return;
+        };
+        match store.late_exits(since, COUNTED) {
+            Ok(late) => self.false_rescues = Rescues::false_among(&late),
+            Err(error) => tracing::warn!(%error, "false rescues could not be counted"),
+        }
+    }
+
     pub(crate) fn add(&mut self, report: &PassReport) {
         self.passes = self.passes.saturating_add(1);
+        self.first_run_at.get_or_insert(report.at);
         self.last_run_at = Some(report.at);
         self.last_error.clone_from(&report.error);
         if report.error.is_some() {
@@ -187,6 +210,8 @@ impl Counters {
                 *count = count.saturating_add(1);
                 self.last_reaped = Some(won.job.clone());
             }
+            let late = won.rule == Rule::NotRunning && matches!(won.action, Action::Done { .. });
+            self.late_finishes = self.late_finishes.saturating_add(u64::from(late));
         }
     }
 }

@@ -3,15 +3,16 @@
 use std::{borrow::Cow, time::Duration};
 
 use reaper_core::{
-    Alert, Effect, Fence, Incarnation, JobId, Mode, Node, NodeId, NodeState, Status, Timestamp, instance::Place,
-    job::Key,
+    Alert, Effect, Fence, Incarnation, JobId, Mode, Node, NodeId, NodeState, Status, Timestamp,
+    instance::Place,
+    job::{Exit, Key},
 };
 
 use crate::{
     Claim, Settlement, StoreError,
     attempts::WitnessedExit,
     claims::{Actor, EventId},
-    history::Event,
+    history::{Deaths, Event, Rescues},
     nodes::NodeRow,
     outbox::{EffectState, OutboxRow},
     row::{Raw, RawRow, instant},
@@ -63,6 +64,12 @@ pub(crate) struct Note<'n> {
     pub(crate) from: Option<&'static str>,
     pub(crate) to: &'static str,
     pub(crate) evidence: String,
+    pub(crate) agent: Option<&'n str>,
+    pub(crate) signature: Option<String>,
+    /// The run whose exit would say that the rescue was wrong.
+    pub(crate) run: Option<&'n Key>,
+    /// 1 where the attempt died young.
+    pub(crate) young: Option<i64>,
 }
 
 impl<'n> Note<'n> {
@@ -85,6 +92,10 @@ impl<'n> Note<'n> {
             from: Some(claim.basis.status.as_str()),
             to: to.as_str(),
             evidence: claim.evidence.to_string(),
+            agent: claim.death.as_ref().map(|death| death.agent.as_str()),
+            signature: claim.death.as_ref().map(|death| death.signature.to_string()),
+            run: claim.basis.run.as_ref().filter(|_| claim.may_be_mistaken()).map(|run| &run.0),
+            young: claim.death.as_ref().filter(|death| death.young).map(|_| 1),
         }
     }
 
@@ -147,6 +158,10 @@ impl<'n> Note<'n> {
             from,
             to,
             evidence: "null".into(),
+            agent: None,
+            signature: None,
+            run: None,
+            young: None,
         }
     }
 }
@@ -165,7 +180,51 @@ pub(crate) fn event(mut row: RawRow) -> Option<Event> {
         from: row.next_shown(),
         to: row.next_shown(),
         evidence: row.next_shown().map(evidence).unwrap_or_default(),
+        agent: row.next_shown(),
+        signature: row.next_shown(),
+        late: late(row.next_int(), row.next_int()),
     })
+}
+
+/// A late exit, from its code and its instant. A code of another program's that is no integer is unlike any that is known.
+fn late(code: Option<i64>, at: Option<i64>) -> Option<Exit> {
+    let code = code.and_then(|code| i32::try_from(code).ok()).unwrap_or(i32::MAX);
+    Some(Exit { code, at: instant(at?)? })
+}
+
+/// Deaths by agent and signature, from rows that have the figures of the group beside each of its examples.
+pub(crate) fn deaths(rows: Vec<RawRow>) -> Vec<Deaths> {
+    let mut all = Vec::<Deaths>::new();
+    for mut row in rows {
+        let (agent, signature) = (row.next_shown().unwrap_or_default(), row.next_shown().unwrap_or_default());
+        let count = row.next_int().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+        let (first, last) = (row.next_int().and_then(instant), row.next_int().and_then(instant));
+        let (Some(first), Some(last)) = (first, last) else {
+            continue;
+        };
+        if all.last().is_none_or(|group| (&group.agent, &group.signature) != (&agent, &signature)) {
+            all.push(Deaths { agent, signature, count, first, last, examples: Vec::new() });
+        }
+        let job = row.next_int().map(JobId::from);
+        if let (Some(group), Some(job)) = (all.last_mut(), job)
+            && !group.examples.contains(&job)
+        {
+            group.examples.push(job);
+        }
+    }
+    all
+}
+
+/// The figures about rescues, from their counts and what came late.
+pub(crate) fn rescues(row: Option<RawRow>, late_exits: &[Event]) -> Rescues {
+    let mut row = row.unwrap_or_else(|| RawRow::from(Vec::new()));
+    let mut next = || row.next_int().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+    Rescues { rescues: next(), late_finishes: next(), false_rescues: Rescues::false_among(late_exits) }
+}
+
+/// The instants in the rows' first column, which come the latest first, in their order.
+pub(crate) fn instants(rows: Vec<RawRow>) -> Vec<Timestamp> {
+    rows.into_iter().rev().filter_map(|mut row| row.next_int().and_then(instant)).collect()
 }
 
 /// What was stored as JSON; as a text where it is none.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use reaper_core::{Attempt, Effect, Mode, Status, job::Basis};
+use reaper_core::{Attempt, Effect, Mode, Signature, Status, job::Basis};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -91,6 +91,17 @@ impl Settlement {
     }
 }
 
+/// How an attempt ended badly: what its event is found by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// Whose job it was.
+    pub agent: String,
+    /// How it ended.
+    pub signature: Signature,
+    /// Whether it lived so short that it counts towards its agent's intensity.
+    pub young: bool,
+}
+
 /// A claim: which attempt, on what facts, how it is settled, and what follows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
@@ -110,11 +121,21 @@ pub struct Claim {
     pub reason: String,
     /// The figures and findings, for the event.
     pub evidence: serde_json::Value,
+    /// How the attempt ended, where it ended badly.
+    pub death: Option<Death>,
     /// What is stored in the outbox if the claim is won, under the key `job:fence:kind`.
     pub effect: Option<Effect>,
 }
 
 impl Claim {
+    /// Whether an exit that its attempt records from now on says something about the claim: a rescue without an exit.
+    #[must_use]
+    pub fn may_be_mistaken(&self) -> bool {
+        self.by == Actor::Reaper
+            && matches!(self.settlement, Settlement::Requeue { .. })
+            && self.basis.exit.is_none()
+    }
+
     /// Whether such a claim can be won on any row at all: the first part of the guard, the same for every store.
     ///
     /// A reaper and a monitor settle what runs, and a late finish: a queued job with an exit 0. A person may also

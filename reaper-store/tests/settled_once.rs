@@ -362,6 +362,7 @@ fn claim(read: &JobSnapshot, settlement: Settlement, by: Actor) -> Claim {
         rule: String::new(),
         reason: "a try".into(),
         evidence: serde_json::Value::Null,
+        death: None,
         effect: None,
     }
 }

@@ -99,7 +99,17 @@ fn printed() -> BTreeMap<String, Value> {
     run("beat", &["beat", &format!("{job}:{fence}")], 0);
     run("retry", &["retry", &job.to_string()], 0);
     run("fail", &["fail", &job.to_string()], 0);
+    // The executor that looked dead has gone on, and ends well after its job was taken again.
+    let queued = db.value("SELECT job_id FROM reaper_events WHERE signature = 'vanished'").unwrap();
+    let ended = db.insert("INSERT INTO agent_runs (agent) VALUES ('developer')");
+    db.sql(&format!(
+        "UPDATE jobs SET status = 'running' WHERE id = {queued};
+         UPDATE reaper_events SET run_id = {ended} WHERE job_id = {queued};
+         UPDATE agent_runs SET exit_code = 0 WHERE id = {ended};
+         UPDATE jobs SET status = 'done' WHERE id = {queued}"
+    ));
     run("history", &["history"], 0);
+    run("signatures", &["signatures"], 0);
     db.sql("UPDATE reaper_outbox SET state = 'dead', done_at = NULL, note = 'the chat is gone' WHERE key LIKE '%alert'");
     run("outbox", &["outbox"], 0);
     let key = db.value("SELECT key FROM reaper_outbox WHERE state = 'dead' LIMIT 1").unwrap();

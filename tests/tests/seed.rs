@@ -235,6 +235,7 @@ fn tc06_reap_running_job_guard_returns_false_when_not_running() {
         rule: String::new(),
         reason: String::new(),
         evidence: serde_json::Value::Null,
+        death: None,
         effect: None,
     };
     assert_eq!(store.settle(&[claim]).unwrap(), [Outcome::Lost]);

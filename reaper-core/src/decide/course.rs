@@ -20,22 +20,29 @@ pub(super) fn follow(
     match course {
         Course::Keep(reason) => (Action::Keep, reason),
         Course::Retry(_) | Course::Stop(_) if held => (Action::Keep, Reason::Held),
-        Course::Retry(reason) => retry(reason, facts, job, clock, policy),
-        Course::Stop(reason) => stop(reason, job, clock, policy),
+        Course::Retry(reason) => retry(reason, facts, job, seen, clock, policy),
+        Course::Stop(reason) => stop(reason, job, seen, clock, policy),
         Course::Leave => leave(facts, job, seen, clock, policy),
     }
 }
 
 /// Another attempt, if there may be one and nothing of this one is in its way.
-fn retry(reason: Reason, facts: &Facts, job: &JobSnapshot, clock: &Clock, policy: &Policy) -> (Action, Reason) {
+fn retry(
+    reason: Reason,
+    facts: &Facts,
+    job: &JobSnapshot,
+    seen: &Observation,
+    clock: &Clock,
+    policy: &Policy,
+) -> (Action, Reason) {
     let in_the_way = matches!(facts.executor, Executor::Left | Executor::Proved);
-    let action = another_attempt(job, policy);
-    if action == Action::Requeue && in_the_way { stop(reason, job, clock, policy) } else { (action, reason) }
+    let action = another_attempt(reason, job, seen, policy);
+    if action == Action::Requeue && in_the_way { stop(reason, job, seen, clock, policy) } else { (action, reason) }
 }
 
 /// Requeue, or fail where the exit policy or a cap says so.
-fn another_attempt(job: &JobSnapshot, policy: &Policy) -> Action {
-    if job.exit.is_some_and(|exit| policy.limits_for(&job.agent).exit.is_fatal(&exit)) {
+fn another_attempt(reason: Reason, job: &JobSnapshot, seen: &Observation, policy: &Policy) -> Action {
+    if policy.limits_for(&job.agent).exit.is_fatal(reason, job.exit.as_ref(), seen) {
         Action::Fail { cause: FailCause::FatalExit }
     } else if job.attempts >= job.max_attempts {
         Action::Fail { cause: FailCause::AttemptsExhausted }
@@ -47,10 +54,16 @@ fn another_attempt(job: &JobSnapshot, policy: &Policy) -> Action {
 }
 
 /// What stands in the way is stopped first, unless a stop is under way.
-fn stop(reason: Reason, job: &JobSnapshot, clock: &Clock, policy: &Policy) -> (Action, Reason) {
+fn stop(
+    reason: Reason,
+    job: &JobSnapshot,
+    seen: &Observation,
+    clock: &Clock,
+    policy: &Policy,
+) -> (Action, Reason) {
     match policy.on_overrun {
         OnOverrun::Hold => (Action::Keep, Reason::Held),
-        OnOverrun::Requeue => (another_attempt(job, policy), reason),
+        OnOverrun::Requeue => (another_attempt(reason, job, seen, policy), reason),
         OnOverrun::Terminate => match job.terminating_at {
             Some(at) if clock.age(at) < policy.terminating_expires() => (Action::Keep, Reason::Terminating),
             Some(_) | None => (Action::Terminate, reason),
@@ -87,7 +100,7 @@ fn leave(
         (Some(_), Some(Verdict::Undecided(_))) => (Action::Keep, Reason::GateUndecided),
         (Some(_), Some(Verdict::Red(_))) => match facts.state {
             State::Queued => (Action::Dismiss, Reason::GateRed),
-            State::Running | State::Settled => retry(Reason::GateRed, facts, job, clock, policy),
+            State::Running | State::Settled => retry(Reason::GateRed, facts, job, seen, clock, policy),
         },
     }
 }

@@ -27,11 +27,11 @@ pub(super) fn course(decision: &Decision, case: &Case<'_>) -> Vec<Condition> {
         Course::Keep(Reason::ShortStreak) => all.push(more_ticks(case)),
         Course::Keep(_) => {}
         Course::Retry(_) | Course::Stop(_) if decision.rule == Rule::Ceiling && holds(case) => all.push(hold()),
-        Course::Retry(_) => retry(&mut all, case),
-        Course::Stop(_) => {
+        Course::Retry(reason) => retry(&mut all, reason, case),
+        Course::Stop(reason) => {
             stop(&mut all, case);
             if case.policy.on_overrun == OnOverrun::Requeue {
-                caps(&mut all, case);
+                caps(&mut all, reason, case);
             }
         }
         Course::Leave => leave(&mut all, case),
@@ -51,8 +51,8 @@ fn more_ticks(case: &Case<'_>) -> Condition {
     }
 }
 
-fn retry(all: &mut Vec<Condition>, case: &Case<'_>) {
-    if !caps(all, case) {
+fn retry(all: &mut Vec<Condition>, reason: Reason, case: &Case<'_>) {
+    if !caps(all, reason, case) {
         return;
     }
     match case.facts.executor {
@@ -74,17 +74,20 @@ fn retry(all: &mut Vec<Condition>, case: &Case<'_>) {
 }
 
 /// The exit policy and the caps, up to the first that forbids another attempt. Answers whether none does.
-fn caps(all: &mut Vec<Condition>, case: &Case<'_>) -> bool {
+fn caps(all: &mut Vec<Condition>, reason: Reason, case: &Case<'_>) -> bool {
     let figures = &case.figures;
-    if let Some(exit) = &case.job.exit {
-        let fatal = case.policy.limits_for(&case.job.agent).exit.is_fatal(exit);
-        if fatal || !exit.is_success() {
-            let which = if fatal { "one" } else { "none" };
+    let fatal = case.policy.limits_for(&case.job.agent).exit.is_fatal(reason, case.job.exit.as_ref(), case.seen);
+    let which = if fatal { "one" } else { "none" };
+    match &case.job.exit {
+        Some(exit) if fatal || !exit.is_success() => {
             all.push(told(!fatal, format!("exit code {} is {which} that fails at once", exit.code)));
         }
-        if fatal {
-            return false;
-        }
+        Some(_) => {}
+        None if fatal => all.push(told(false, "such an end is one that fails at once")),
+        None => {}
+    }
+    if fatal {
+        return false;
     }
     let taken = figures.attempts < figures.max_attempts;
     all.push(told(taken, format!("taken {}, max_attempts is {}", times(figures.attempts), figures.max_attempts)));
@@ -157,7 +160,7 @@ fn gate(all: &mut Vec<Condition>, case: &Case<'_>, stage: &Stage) {
         Some(Verdict::Red(why)) => {
             all.push(told(false, format!("gate {gate} is red: {}", plain(why))));
             if !case.job.is_late_finish() {
-                retry(all, case);
+                retry(all, Reason::GateRed, case);
             }
         }
     }

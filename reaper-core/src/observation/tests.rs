@@ -95,7 +95,8 @@ fn forgetting_all_begins_anew() {
 #[test]
 fn counters_saturate() {
     let streak = Streak { ticks: u32::MAX, raised_in: u64::MAX };
-    let mut all = Observations { tick: u64::MAX, streaks: BTreeMap::from([(attempt(1), streak)]) };
+    let streaks = BTreeMap::from([(attempt(1), streak)]);
+    let mut all = Observations { tick: u64::MAX, streaks, ..Observations::default() };
     assert_eq!(tick(&mut all, DEAD), u32::MAX);
     assert_eq!(all.tick, 0);
 }
@@ -131,4 +132,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_was_killed_for_want_of_memory_is_known_until_it_is_settled() {
+    let attempt = |job: i64| Attempt { job: job.into(), fence: 1.into() };
+    let mut observations = Observations::default();
+    observations.note_out_of_memory((0..20_000).map(attempt).collect());
+    assert!(observations.is_out_of_memory(&attempt(9_999)) && !observations.is_out_of_memory(&attempt(10_000)));
+    assert_eq!(observations.see(PassKind::Tick, &attempt(1), Liveness::Alive(crate::Certainty::Verified)), 0);
+    assert!(observations.is_out_of_memory(&attempt(1)), "its process may be seen later than its exit");
+    observations.forget(&attempt(1));
+    assert!(!observations.is_out_of_memory(&attempt(1)));
+    observations.clear();
+    assert!(!observations.is_out_of_memory(&attempt(2)));
 }

@@ -10,9 +10,10 @@ use crate::{sample::secs, strategy};
 #[test]
 fn the_defaults_are_as_documented() {
     let policy = Policy::default();
-    let Limits { dead_ticks, finalize_grace, max_running, start_timeout, exit } = &policy.limits;
+    let Limits { dead_ticks, finalize_grace, max_running, start_timeout, exit, intensity } = &policy.limits;
     assert_eq!((*dead_ticks, *finalize_grace, *max_running), (2, secs(300), secs(21_600)));
     assert_eq!((*start_timeout, exit), (None, &ExitPolicy::default()));
+    assert_eq!(*intensity, Some(Intensity { crashes: 20, period: secs(600) }));
     assert_eq!((policy.on_overrun, policy.terminate_grace), (OnOverrun::Terminate, secs(10)));
     assert_eq!((policy.max_rescues, policy.gate_patience, policy.elsewhere_patience), (5, secs(3600), secs(300)));
     assert_eq!(policy.terminating_expires(), secs(40));
@@ -55,6 +56,12 @@ fn what_cannot_mean_anything_is_refused_with_the_figure() {
         problem(&policy),
         "agents.developer.dead_ticks = 0: a death must be seen at least once: use 1 or more"
     );
+    let off = "is no rate: use at least 1, and a period of some length; or off";
+    for (crashes, period) in [(0, secs(600)), (20, secs(0)), (20, Duration::from_nanos(19))] {
+        let policy = own(|limits| limits.intensity = Some(Intensity { crashes, period }));
+        assert_eq!(problem(&policy), format!("agents.developer.intensity = {crashes}/{period:?}: {off}"));
+    }
+    assert_eq!(own(|limits| limits.intensity = None).validate(), Ok(()));
     let mut policy = Policy::default();
     policy.backoff.max = secs(9);
     assert_eq!(problem(&policy), "backoff_max = 9s: is below backoff_base");
@@ -83,9 +90,15 @@ fn what_is_merely_strict_or_lax_is_legal() {
 #[test]
 fn fatal_exits_are_codes_or_signals() {
     let at = crate::sample::now();
-    let policy = ExitPolicy { fail_codes: [2].into(), fail_signals: [9].into() };
-    for (code, fatal) in [(2, true), (1, false), (9, false), (137, true), (-9, true), (-2, false), (0, false)] {
-        assert_eq!(policy.is_fatal(&Exit { code, at }), fatal, "{code}");
+    let policy = ExitPolicy { fail_on: [Signature::Code(2), Signature::Signal(9), Signature::Code(138)].into() };
+    for (code, fatal) in
+        [(2, true), (1, false), (9, false), (137, true), (-9, true), (-2, false), (0, false), (138, true)]
+    {
+        assert_eq!(
+            policy.is_fatal(Reason::ExitNonzero, Some(&Exit { code, at }), &Observation::NONE),
+            fatal,
+            "{code}"
+        );
     }
 }
 

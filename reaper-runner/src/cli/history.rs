@@ -74,11 +74,24 @@ fn describe(events: &[Event]) -> String {
             event.job.as_ref().map(ToString::to_string).unwrap_or_default(),
             plain(&event.by, 20),
             words(&plain(&event.action, 30)),
-            why(&plain(&event.rule, 40), &plain(&event.reason, 120)),
+            why(&plain(&event.rule, 40), &plain(&event.reason, 120)) + &turned_out(event),
             way,
         ]);
     }
     render(&rows)
+}
+
+/// What is known by now of an event's attempt.
+fn turned_out(event: &Event) -> String {
+    let late_finish = event.action == "done" && event.from.as_deref() == Some("queued");
+    match &event.late {
+        Some(exit) if event.is_false_rescue() => {
+            format!("; wrongly: it came to exit {} at {}, after the next take", exit.code, at(exit.at))
+        }
+        Some(exit) => format!("; exit {} was told at {}", exit.code, at(exit.at)),
+        None if late_finish => "; a late finish".into(),
+        None => String::new(),
+    }
 }
 
 fn prune(context: &Context, older_than: &str) -> Result<(), Failure> {
@@ -94,7 +107,7 @@ fn prune(context: &Context, older_than: &str) -> Result<(), Failure> {
 }
 
 /// An instant, or how long ago.
-fn instant(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+pub(super) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     let wrong = || {
         let message =
             format!("`{text}` is no instant: write 2026-11-24, 2026-11-24T10:00:00Z, or how long ago, as 2h");

@@ -23,6 +23,7 @@ mod processes;
 mod requeue_running;
 mod run;
 mod settle;
+mod signatures;
 mod status;
 mod table;
 mod tick;
@@ -92,7 +93,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// List the recorded events, or prune old ones.
     History(history::HistoryArgs),
-    /// Counts, the latest pass, mode, breaker, outbox, leases, stalled tasks.
+    /// List how attempts ended that ended badly, in groups.
+    Signatures(signatures::SignaturesArgs),
+    /// Counts, the latest pass, mode, breaker, rescues, outbox, leases, stalled tasks.
     Status,
     /// Put a job back to `queued`, at a person's word.
     Retry(settle::SettleArgs),
@@ -177,6 +180,7 @@ fn dispatch(cli: Cli, out: Out) -> Result<(), Failure> {
         Command::Plan(args) => plan::plan(&context, &args),
         Command::Explain(args) => explain::explain(&context, &args),
         Command::History(args) => history::history(&context, &args),
+        Command::Signatures(args) => signatures::signatures(&context, &args),
         Command::Status => status::status(&context),
         Command::Retry(args) => settle::retry(&context, &args),
         Command::Fail(args) => settle::fail(&context, &args),

@@ -94,6 +94,7 @@ fn claim(job: &JobSnapshot, seen: &Observation) -> Claim {
         rule: String::new(),
         reason: "orphan at start-up".into(),
         evidence: serde_json::json!({"executor": seen.executor, "monitor": seen.monitor, "pid": job.pid}),
+        death: None,
         effect: None,
     }
 }

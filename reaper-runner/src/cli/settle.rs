@@ -67,6 +67,7 @@ fn settle(
         rule: String::new(),
         reason: args.reason.clone(),
         evidence: serde_json::json!({"exit": job.exit, "pid": job.pid}),
+        death: None,
         effect,
     };
     let outcome = world.store.settle(std::slice::from_ref(&claim))?.into_iter().next();

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use chrono::TimeDelta;
 use reaper_core::{Breaker, Clock, JobId, Mode, Status, Timestamp, effect::Plain};
 use reaper_gate::lease::LeaseState;
 use reaper_store::{
     control::{PassNote, WatchTally},
     facts::{Census, StalledTask},
+    history::Rescues,
     outbox::{EffectState, OutboxRow},
 };
 use serde::Serialize;
@@ -16,6 +18,9 @@ use crate::{SystemTime, Time};
 
 /// How many undelivered effects are counted at most.
 const COUNTED: usize = 10_000;
+
+/// For how long back rescues are counted.
+const RESCUES: TimeDelta = TimeDelta::hours(24);
 
 /// What `--output json` prints.
 #[derive(Debug, Serialize)]
@@ -30,6 +35,8 @@ struct Shown {
     leases_held: usize,
     leases_stale: usize,
     stalled: Vec<StalledTask>,
+    rescues: Rescues,
+    rescues_since: Timestamp,
     oldest_running: Option<(JobId, Timestamp)>,
 }
 
@@ -42,6 +49,7 @@ pub(super) fn status(context: &Context) -> Result<(), Failure> {
     let undelivered = world.store.undelivered(COUNTED)?;
     let leases = world::leases(config)?.map(|leases| leases.list(SystemTime::new().wall())).unwrap_or_default();
     let in_state = |state| undelivered.iter().filter(|row: &&OutboxRow| row.state == state).count();
+    let rescues_since = census.now.checked_sub_signed(RESCUES).unwrap_or(Timestamp::MIN_UTC);
     let shown = Shown {
         mode: stored_mode.min(config.mode),
         stored_mode,
@@ -52,6 +60,8 @@ pub(super) fn status(context: &Context) -> Result<(), Failure> {
         leases_held: leases.iter().filter(|lease| lease.state == LeaseState::Held).count(),
         leases_stale: leases.iter().filter(|lease| matches!(lease.state, LeaseState::Stale(_))).count(),
         stalled: world.stalled(&settings.policy.pipeline)?,
+        rescues: world.store.rescues(rescues_since)?,
+        rescues_since,
         oldest_running: census.oldest_running.clone(),
         census,
     };
@@ -93,6 +103,8 @@ fn describe(context: &Context, shown: &Shown, policy: &reaper_core::breaker::Bre
     }
     let clock = Clock::at(shown.census.now);
     line("breaker", breaker::describe(&shown.breaker, &clock, policy).trim_end().replace('\n', "; "));
+    let Rescues { rescues, late_finishes, false_rescues } = &shown.rescues;
+    line("rescues", format!("{rescues} in 24 h; {late_finishes} finished late, {false_rescues} false"));
     line("outbox", format!("{} to deliver, {} given up", shown.outbox_pending, shown.outbox_dead));
     if context.config.leases.dir.is_some() {
         line("leases", format!("{} held, {} stale", shown.leases_held, shown.leases_stale));

@@ -1,6 +1,7 @@
 //! The configuration: `reaper.toml`, then `REAPER_*`, then flags, later ones over earlier ones.
 
 mod exec;
+mod limits;
 mod load;
 mod node;
 mod shape;
@@ -10,11 +11,12 @@ mod tests;
 mod url;
 
 pub use exec::ExecConfig;
+pub use limits::{AgentConfig, ExitConfig, MaxIntensity};
 pub use load::{ConfigError, Flags, load};
 pub use node::NodeConfig;
 pub use shape::{
-    AgentConfig, BackoffConfig, BreakerConfig, Config, ExitConfig, GateConfig, LeaseConfig, NotifyConfig,
-    PipelineConfig, Pooling, StageConfig, TelegramConfig,
+    BackoffConfig, BreakerConfig, Config, GateConfig, LeaseConfig, NotifyConfig, PipelineConfig, Pooling,
+    StageConfig, TelegramConfig,
 };
 pub use span::StartTimeout;
 pub(crate) use url::sqlite_path;

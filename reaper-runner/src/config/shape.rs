@@ -1,24 +1,21 @@
 //! The shape of the configuration. Every key is here, and no other is accepted.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use reaper_core::{
     Backoff, Mode, OnOverrun, Pipeline, Policy,
     breaker::BreakerPolicy,
     node::NodeTiming,
     pipeline::{Next, PipelineError, Stage},
-    policy::{ExitPolicy, Limits},
+    policy::Limits,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     exec::ExecConfig,
+    limits::{AgentConfig, ExitConfig, MaxIntensity},
     node::NodeConfig,
-    span::{StartTimeout, duration, maybe_duration},
+    span::{StartTimeout, duration},
 };
 use crate::{Settings, exec::Spool};
 
@@ -43,6 +40,8 @@ pub struct Config {
     pub max_running: Duration,
     /// How long an attempt may show no sign of having started: a duration, or `off`.
     pub start_timeout: StartTimeout,
+    /// How often attempts of an agent may die young before what is requeued of it has to wait: `20/10m`, or `off`.
+    pub intensity: MaxIntensity,
     /// What to do about a live process over its ceiling: `terminate`, `requeue` or `hold`.
     pub on_overrun: OnOverrun,
     /// How long a process may take to end after it was asked to.
@@ -84,7 +83,7 @@ pub struct Config {
     pub backoff: BackoffConfig,
     /// When many deaths at once are not believed.
     pub breaker: BreakerConfig,
-    /// Exits that are not tried again.
+    /// Ends that are not tried again.
     pub exit: ExitConfig,
     /// What differs for single agents.
     pub agents: BTreeMap<String, AgentConfig>,
@@ -134,34 +133,6 @@ pub struct BreakerConfig {
     /// How long the state must persist before it is believed.
     #[serde(with = "duration")]
     pub hold: Duration,
-}
-
-/// Exits that are not tried again.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ExitConfig {
-    /// Exit codes.
-    pub fail_codes: BTreeSet<i32>,
-    /// Signals, by number.
-    pub fail_signals: BTreeSet<i32>,
-}
-
-/// What differs for one agent.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AgentConfig {
-    /// As the general one.
-    pub dead_ticks: Option<u32>,
-    /// As the general one.
-    #[serde(with = "maybe_duration")]
-    pub finalize_grace: Option<Duration>,
-    /// As the general one.
-    #[serde(with = "maybe_duration")]
-    pub max_running: Option<Duration>,
-    /// As the general one.
-    pub start_timeout: Option<StartTimeout>,
-    /// As the general one.
-    pub exit: Option<ExitConfig>,
 }
 
 /// The stages in their order, and which of them each agent's jobs leave.
@@ -252,6 +223,7 @@ impl Default for Config {
             finalize_grace: policy.limits.finalize_grace,
             max_running: policy.limits.max_running,
             start_timeout: StartTimeout(policy.limits.start_timeout),
+            intensity: MaxIntensity(policy.limits.intensity),
             on_overrun: policy.on_overrun,
             terminate_grace: policy.terminate_grace,
             max_rescues: policy.max_rescues,
@@ -317,6 +289,7 @@ impl Config {
             max_running: self.max_running,
             start_timeout: self.start_timeout.0,
             exit: self.exit.policy(),
+            intensity: self.intensity.0,
         };
         let agents = self.agents.iter().map(|(agent, own)| (agent.clone(), own.over(&limits))).collect();
         let BreakerConfig { percent, at_least, hold } = self.breaker;
@@ -359,24 +332,6 @@ impl Config {
     #[must_use]
     pub fn trusts_bare_pids(&self) -> bool {
         self.bare_pids.unwrap_or_else(|| !self.is_on_postgres())
-    }
-}
-
-impl ExitConfig {
-    fn policy(&self) -> ExitPolicy {
-        ExitPolicy { fail_codes: self.fail_codes.clone(), fail_signals: self.fail_signals.clone() }
-    }
-}
-
-impl AgentConfig {
-    fn over(&self, general: &Limits) -> Limits {
-        Limits {
-            dead_ticks: self.dead_ticks.unwrap_or(general.dead_ticks),
-            finalize_grace: self.finalize_grace.unwrap_or(general.finalize_grace),
-            max_running: self.max_running.unwrap_or(general.max_running),
-            start_timeout: self.start_timeout.map_or(general.start_timeout, |own| own.0),
-            exit: self.exit.as_ref().map_or_else(|| general.exit.clone(), ExitConfig::policy),
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is read from files, flags and defaults, and what is refused.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
-use reaper_core::{Mode, OnOverrun};
+use reaper_core::{Intensity, Mode, OnOverrun, Signature};
 
 use super::*;
 
@@ -114,6 +114,10 @@ fn what_cannot_be_meant_is_refused_by_name() {
         ("[backoff]\nbase = \"2h\"", "backoff"),
         ("[breaker]\npercent = 101", "breaker"),
         ("[agents.a]\ndead_ticks = 0", "agents.a.dead_ticks"),
+        ("intensity = \"0/10m\"", "intensity = 0/600s"),
+        ("[agents.a]\nintensity = \"5/0s\"", "agents.a.intensity"),
+        ("intensity = \"often\"", "20/10m"),
+        ("[exit]\nfail_on = [\"signal:segv\"]", "signal:SEGV"),
         ("[gates.a]\ncommand = []", "gate `a`"),
         ("[pipeline]\nstages = [{ name = \"a\", gate = \"none\" }]", "gate `none`"),
         ("[pipeline]\nstages = [{ name = \"a\", next = \"b\" }]", "`b`"),
@@ -121,6 +125,18 @@ fn what_cannot_be_meant_is_refused_by_name() {
         let error = from_file(text).unwrap_err().to_string();
         assert!(error.contains(word), "{text}: {error}");
     }
+}
+
+#[test]
+fn an_agents_own_intensity_and_ends_replace_the_general_ones() {
+    let text = "intensity = \"3/1m\"\n[exit]\nfail_codes = [3]\nfail_signals = [11]\nfail_on = [\"vanished\"]
+        [agents.a]\nintensity = \"off\"\nexit = { fail_on = [\"code:4\"] }";
+    let policy = from_file(text).unwrap().settings("test".into()).unwrap().policy;
+    let three = Intensity { crashes: 3, period: Duration::from_secs(60) };
+    assert_eq!((policy.limits.intensity, policy.limits_for("a").intensity), (Some(three), None));
+    let general = [Signature::Code(3), Signature::Signal(11), Signature::Vanished].into();
+    assert_eq!(policy.limits.exit.fail_on, general);
+    assert_eq!(policy.limits_for("a").exit.fail_on, [Signature::Code(4)].into());
 }
 
 #[test]

@@ -205,6 +205,7 @@ impl Scene {
             rule: String::new(),
             reason: "the monitor's own finish".into(),
             evidence: serde_json::Value::Null,
+            death: None,
             effect: None,
         };
         let outcome = ground.store.settle(&[claim])?.into_iter().next();

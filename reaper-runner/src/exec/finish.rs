@@ -15,6 +15,7 @@ use super::{End, Execution, Orders, Worker, running::Exit};
 use crate::{
     Settings,
     claim::{claim_of, effect_key},
+    intensity::put_off,
 };
 
 /// The variable in which hooks find the exit code.
@@ -119,9 +120,11 @@ impl Worker {
             executor: executor.as_ref().map_or(Sighting::NOTHING_RECORDED, look),
             monitor: look(&self.monitor),
             verdict,
+            out_of_memory: exit.out_of_memory,
             ..Observation::NONE
         };
-        let decision = decide(&job, &seen, &Clock::at(store.now()?), &self.settings.policy);
+        let now = store.now()?;
+        let decision = decide(&job, &seen, &Clock::at(now), &self.settings.policy);
         let planned = Planned { job, seen, decision };
         let end = match &planned.decision.action {
             Action::AskGate { gate } => return Ok(Next::Ask(gate.clone(), Box::new(planned.job))),
@@ -141,12 +144,13 @@ impl Worker {
                 None => return Ok(Next::End(End::Left("its executor is not recorded".into()))),
             },
         };
-        let Some(claim) = self.claim(&planned, exit, hooks_failed) else {
+        let Some(mut claim) = self.claim(&planned, exit, hooks_failed) else {
             return Ok(Next::Again);
         };
+        let told = put_off(store, &self.settings.policy, now, std::slice::from_mut(&mut claim));
         Ok(match self.parts.store.settle(std::slice::from_ref(&claim))?.into_iter().next() {
             Some(Outcome::Won) => {
-                self.deliver(&claim);
+                self.deliver(effect_key(&claim).into_iter().chain(told).collect());
                 Next::End(end)
             }
             // Something of the row has changed: look again.
@@ -189,12 +193,12 @@ impl Worker {
     }
 
     /// Whoever wins a claim delivers what follows from it. If that fails a reaper does it later.
-    fn deliver(&self, claim: &Claim) {
-        let Some(key) = effect_key(claim) else {
+    fn deliver(&self, keys: Vec<String>) {
+        if keys.is_empty() {
             return;
-        };
+        }
         let Settings { delivery_lease: lease, delivery_tries: tries, .. } = Settings::default();
-        match self.parts.courier(lease, tries).drain(&Which::Keys(vec![key]), 1) {
+        match self.parts.courier(lease, tries).drain(&Which::Keys(keys), 2) {
             Ok(deliveries) => tracing::info!(?deliveries, "delivered"),
             Err(error) => tracing::warn!(%error, "an effect was stored and not yet delivered"),
         }

@@ -37,6 +37,7 @@ use super::{
 pub(super) struct Exit {
     pub(super) code: i32,
     pub(super) stopped_for: Option<StoppedFor>,
+    pub(super) out_of_memory: bool,
     pub(super) tail: String,
 }
 
@@ -59,7 +60,7 @@ impl Worker {
             Ok(supervisor) => supervisor,
             Err(why) => {
                 tracing::error!(%attempt, why, "the command could not be started");
-                let exit = Exit { code: CANNOT_START, stopped_for: None, tail: why };
+                let exit = Exit { code: CANNOT_START, stopped_for: None, out_of_memory: false, tail: why };
                 self.spool(&taken, &file, &self.monitor, &exit);
                 return self.conclude(&taken, exit, &file, orders, patience);
             }
@@ -76,7 +77,7 @@ impl Worker {
                 supervisor.abandon();
                 // Nothing was let go, which the reaper of this host learns from the spool.
                 let why = format!("its executor could not be attached: {error}");
-                let exit = Exit { code: CANNOT_START, stopped_for: None, tail: why.clone() };
+                let exit = Exit { code: CANNOT_START, stopped_for: None, out_of_memory: false, tail: why.clone() };
                 self.spool(&taken, &file, &self.monitor, &exit);
                 return ended(None, Some(exit), End::Left(why));
             }
@@ -147,6 +148,7 @@ impl Worker {
             executor: executor.clone(),
             code: exit.code,
             stopped_for: exit.stopped_for,
+            out_of_memory: exit.out_of_memory,
             at: self.parts.time.wall(),
             tail: exit.tail.clone(),
         };
@@ -270,7 +272,8 @@ impl Worker {
         let status = supervisor.child.wait();
         match spool::read(file) {
             Ok(spooled) if spooled.attempt == taken.job.attempt => {
-                Exit { code: spooled.code, stopped_for: spooled.stopped_for, tail: spooled.tail }
+                let SpooledExit { code, stopped_for, out_of_memory, tail, .. } = spooled;
+                Exit { code, stopped_for, out_of_memory, tail }
             }
             read => {
                 if let Err(error) = read {
@@ -278,7 +281,7 @@ impl Worker {
                 }
                 // A child that was waited for by somebody else was not ours to lose: its end is as good as a kill.
                 let code = status.ok().and_then(code_of).unwrap_or(KILLED);
-                let exit = Exit { code, stopped_for: None, tail: String::new() };
+                let exit = Exit { code, stopped_for: None, out_of_memory: false, tail: String::new() };
                 self.spool(taken, file, &supervisor.identity, &exit);
                 exit
             }

@@ -42,6 +42,9 @@ pub struct SpooledExit {
     pub code: i32,
     /// Why the command was stopped, if it was.
     pub stopped_for: Option<StoppedFor>,
+    /// Whether the kernel has killed it for want of memory, as far as its counters say.
+    #[serde(default)]
+    pub out_of_memory: bool,
     /// When it was seen, by this machine's clock; for people.
     pub at: Timestamp,
     /// The end of what the command printed.
@@ -71,6 +74,8 @@ pub struct Spool {
 pub struct Imported {
     /// Attempts whose exits are recorded now; each file is gone.
     pub recorded: Vec<Attempt>,
+    /// Those of them that the kernel has killed for want of memory.
+    pub out_of_memory: Vec<Attempt>,
     /// Files that were set aside, under a name that is not looked at again, each with the reason.
     pub set_aside: Vec<(PathBuf, String)>,
 }
@@ -156,6 +161,7 @@ impl Spool {
                 Recorded::New | Recorded::Known => {
                     tracing::info!(attempt = %spooled.attempt, code = spooled.code, "recorded a spooled exit");
                     remove(&path);
+                    imported.out_of_memory.extend(spooled.out_of_memory.then(|| spooled.attempt.clone()));
                     imported.recorded.push(spooled.attempt);
                 }
                 Recorded::NoSuchRun => {

@@ -43,6 +43,7 @@ fn settle(store: &MemoryStore, settlement: Settlement) {
         rule: String::new(),
         reason: String::new(),
         evidence: serde_json::Value::Null,
+        death: None,
         effect: None,
     };
     assert_eq!(store.settle(&[claim]).unwrap(), [Outcome::Won]);

@@ -176,6 +176,7 @@ fn a_node_that_was_declared_dead_stops_what_has_moved_on_and_comes_back() {
             rule: String::new(),
             reason: String::new(),
             evidence: serde_json::Value::Null,
+            death: None,
             effect: None,
         };
         assert_eq!(world.store.settle(&[claim]).unwrap(), [reaper_store::Outcome::Won]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use reaper_core::{
-    AdvanceOrder, Breaker, Effect, JobId, Mode, Status, TaskId,
+    AdvanceOrder, Breaker, Effect, JobId, Mode, Signature, Status, TaskId,
     breaker::{EvidenceKind, Open, Tally},
 };
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Claim, Settlement,
-    claims::Actor,
+    claims::{Actor, Death},
     control::{PassNote, WatchTally},
     facts::StalledTask,
     foreign::{ForeignJob, JobColumn, When},
@@ -111,6 +111,67 @@ pub fn events_are_filtered(subject: &dyn Subject) {
     assert_eq!(ask(Query { since: Some(now - TimeDelta::hours(1)), ..all() }), ids);
     assert_eq!(ask(Query { since: Some(now + TimeDelta::hours(1)), ..all() }), []);
     assert_eq!(ask(of(&9_999.into())), []);
+}
+
+/// A failure of a new job of this agent, that ended so.
+fn death(scene: Scene<'_>, agent: &str, signature: Signature, young: bool) -> JobId {
+    let taken = scene.take(&scene.enqueue(agent));
+    let death = Some(Death { agent: agent.into(), signature, young });
+    let _ = scene.win(&Claim { death, ..claim(&taken.job, REQUEUE) });
+    taken.job.attempt.job
+}
+
+/// Deaths are grouped by agent and signature, the most frequent first, with jobs of the latest three; what did not end
+/// badly is in none.
+pub fn deaths_are_grouped(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let segv: Vec<_> = (0..4).map(|_| death(scene, "developer", Signature::Signal(11), false)).collect();
+    let code = death(scene, "developer", Signature::Code(3), true);
+    let other: Vec<_> = (0..2).map(|_| death(scene, "it's", Signature::Signal(11), false)).collect();
+    let _ = scene.win(&claim(&scene.running(), REQUEUE));
+    let (store, now) = (scene.store(), scene.now());
+    let ask = |hours, agent: Option<&str>| {
+        let deaths = store.deaths(now + TimeDelta::hours(hours), agent.map(Into::into)).expect("a read works");
+        assert!(
+            deaths.iter().all(|group| group.first <= group.last && scene.is_about(group.last, Duration::ZERO))
+        );
+        let told = deaths.into_iter().map(|group| (group.agent, group.signature, group.count, group.examples));
+        told.collect::<Vec<_>>()
+    };
+    let group = |agent: &str, signature: &str, count, jobs: &[&JobId]| {
+        (agent.to_owned(), signature.to_owned(), count, jobs.iter().copied().cloned().collect::<Vec<_>>())
+    };
+    let developers = [
+        group("developer", "signal:SEGV", 4, &[&segv[3], &segv[2], &segv[1]]),
+        group("developer", "code:3", 1, &[&code]),
+    ];
+    let others = group("it's", "signal:SEGV", 2, &[&other[1], &other[0]]);
+    assert_eq!(ask(-1, None), [developers[0].clone(), others.clone(), developers[1].clone()]);
+    assert_eq!(ask(-1, Some("developer")), developers);
+    assert_eq!(ask(-1, Some("it's")), [others]);
+    assert_eq!(ask(-1, Some("nobody")), []);
+    assert_eq!(ask(1, None), []);
+    let event = scene.events().remove(0);
+    assert_eq!((event.agent.as_deref(), event.signature.as_deref()), (Some("developer"), Some("signal:SEGV")));
+}
+
+/// Crashes are the deaths of an agent's attempts that died young, as instants in their order, the latest so many.
+pub fn crashes_are_what_died_young(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    for (agent, young) in [("developer", true), ("developer", false), ("other", true), ("developer", true)] {
+        let _job = death(scene, agent, Signature::Vanished, young);
+    }
+    let (store, now) = (scene.store(), scene.now());
+    let ask = |agent: &str, hours, limit| {
+        let crashes = store.crashes(agent, now + TimeDelta::hours(hours), limit).expect("a read works");
+        assert!(
+            crashes.is_sorted() && crashes.iter().all(|at| scene.is_about(*at, Duration::ZERO)),
+            "{crashes:?}"
+        );
+        crashes.len()
+    };
+    assert_eq!((ask("developer", -1, 9), ask("other", -1, 9), ask("nobody", -1, 9)), (2, 1, 0));
+    assert_eq!((ask("developer", -1, 1), ask("developer", -1, 0), ask("developer", 1, 9)), (1, 0, 0));
 }
 
 /// Pruning removes old events and what was delivered, and says how many rows went; what is still to be delivered,

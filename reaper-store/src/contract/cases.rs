@@ -134,6 +134,10 @@ cases! { $
         a_bad_exit_is_none
         a_rewritten_exit_is_none
         a_persons_requeue_puts_it_aside
+        an_exit_after_the_next_take_is_noted_on_the_rescue
+        an_exit_of_what_nobody_took_again_is_none
+        only_rescues_without_an_exit_can_be_wrong
+        rescues_are_counted
         ;
     stage:
         an_insert_draws_one
@@ -239,6 +243,8 @@ cases! { $
         every_won_claim_has_one_event
         evidence_comes_back_as_it_was
         events_are_filtered
+        deaths_are_grouped
+        crashes_are_what_died_young
         pruning_keeps_what_is_undelivered
         the_mode_is_kept
         the_breaker_is_kept

@@ -151,6 +151,6 @@ fn worst(row: &JobSnapshot, here: &NodeId, nodes: &NodeObservations) -> Observat
         executor: see(&row.executor, row.pid.is_some()),
         monitor: see(&row.monitor, false),
         dead_ticks: 2,
-        verdict: None,
+        ..Observation::NONE
     }
 }

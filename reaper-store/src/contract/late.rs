@@ -1,10 +1,11 @@
 //! Late finishes: an exit 0 that arrives after its attempt was requeued and before anyone took the job again.
 
+use chrono::TimeDelta;
 use reaper_core::{JobSnapshot, RunId, Status};
 
 use super::{
     Subject,
-    scene::{REQUEUE, Scene, alert, claim, claim_by, code, nothing},
+    scene::{REQUEUE, RETRY, Scene, alert, claim, claim_by, code, nothing},
 };
 use crate::{
     Claim, Settlement,
@@ -12,6 +13,7 @@ use crate::{
     claims::Actor,
     facts::Wanted,
     foreign::{RunColumn, When},
+    history::{Event, Rescues},
 };
 
 /// A job of ours that was taken and requeued by a reaper, and the run of that attempt.
@@ -161,7 +163,99 @@ pub fn a_persons_requeue_puts_it_aside(subject: &dyn Subject) {
     assert_eq!(record(scene, &run, 0), Recorded::New);
     let late = scene.job(&read.attempt.job);
     assert_eq!(code(late.exit), Some(0));
-    let after = scene.win(&claim_by(Actor::Person, &late, super::scene::RETRY));
+    let after = scene.win(&claim_by(Actor::Person, &late, RETRY));
     assert_eq!((after.status, after.exit), (Status::Queued, None));
     assert!(scene.try_take(&Wants::Job(read.attempt.job)).is_some());
+}
+
+/// The rescues of which late exits were seen.
+fn late_exits(scene: Scene<'_>) -> Vec<Event> {
+    scene.store().late_exits(scene.now() - TimeDelta::hours(1), 100).expect("a read works")
+}
+
+/// An exit of whatever code that is recorded after the job was taken again, by whomever, is noted on the rescue with its
+/// instant, once.
+pub fn an_exit_after_the_next_take_is_noted_on_the_rescue(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    for (by_us, code) in [(true, 0), (false, 3)] {
+        let taken = scene.taken();
+        let rescue = claim(&taken.job, REQUEUE);
+        let _ = scene.win(&rescue);
+        if by_us {
+            let _taken = scene.take(&taken.job.attempt.job);
+        } else {
+            // The run stays on the row, and is not the new attempt's.
+            scene.set_status(&taken.job.attempt.job, "running");
+        }
+        assert_eq!(late_exits(scene).len(), usize::from(!by_us), "nothing came yet");
+        if by_us {
+            assert_eq!(record(scene, &taken.run, code), Recorded::New);
+        } else {
+            scene.write_exit(&taken.run, code);
+        }
+        scene.update_run(&taken.run, &[RunColumn::ExitCode(Some(9))]);
+        let late = late_exits(scene).pop().expect("it is noted");
+        assert_eq!((late.id, late.fence.as_ref()), (rescue.event, Some(&rescue.attempt.fence)));
+        let exit = late.late.expect("it was late");
+        assert_eq!(exit.code, code, "a rewrite is none");
+        assert!(scene.is_about(exit.at, std::time::Duration::ZERO), "{}", exit.at);
+        assert_eq!(scene.events().into_iter().find(|event| event.id == rescue.event), Some(late));
+    }
+    assert_eq!(late_exits(scene).len(), 2);
+    let (store, now) = (scene.store(), scene.now());
+    assert_eq!(store.late_exits(now - TimeDelta::hours(1), 1).expect("a read works").len(), 1);
+    assert_eq!(store.late_exits(now + TimeDelta::hours(1), 9).expect("a read works"), []);
+}
+
+/// What is recorded while the job waits, or after a person has ended it, is no sign of a wrong rescue.
+pub fn an_exit_of_what_nobody_took_again_is_none(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    for code in [0, 1] {
+        let (_, run) = requeued(scene);
+        assert_eq!(record(scene, &run, code), Recorded::New);
+    }
+    let (read, run) = requeued(scene);
+    let _ = scene.win(&claim_by(Actor::Person, &read, Settlement::Fail));
+    assert_eq!(record(scene, &run, 0), Recorded::New);
+    assert_eq!(late_exits(scene), []);
+}
+
+/// Only what a reaper has requeued without an exit can have been alive; a person knows what he does.
+pub fn only_rescues_without_an_exit_can_be_wrong(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    for by in [Actor::Monitor, Actor::Person] {
+        let taken = scene.taken();
+        let _ = scene.win(&claim_by(by, &taken.job, RETRY));
+        let _taken = scene.take(&taken.job.attempt.job);
+        assert_eq!(record(scene, &taken.run, 0), Recorded::New);
+    }
+    let taken = scene.taken();
+    assert_eq!(record(scene, &taken.run, 3), Recorded::New);
+    let _ = scene.win(&claim(&scene.job(&taken.job.attempt.job), REQUEUE));
+    let _taken = scene.take(&taken.job.attempt.job);
+    scene.write_exit(&taken.run, 0);
+    let taken = scene.taken();
+    let _ = scene.win(&claim(&taken.job, Settlement::Fail));
+    assert_eq!(record(scene, &taken.run, 0), Recorded::New);
+    assert_eq!(late_exits(scene), []);
+}
+
+/// Rescues, late finishes and false rescues are counted since an instant. An exit that only tells of the very death that
+/// was certain makes no rescue wrong; an exit 0 does.
+pub fn rescues_are_counted(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let (read, run) = requeued(scene);
+    assert_eq!(record(scene, &run, 0), Recorded::New);
+    let _ = scene.win(&claim(&scene.job(&read.attempt.job), Settlement::Done));
+    let certain = serde_json::json!({ "executor": { "liveness": { "dead": "verified" }, "finding": "ended" } });
+    for (evidence, code) in [(certain.clone(), 0), (certain, -9), (serde_json::Value::Null, -9)] {
+        let taken = scene.taken();
+        let _ = scene.win(&Claim { evidence, ..claim(&taken.job, REQUEUE) });
+        let _taken = scene.take(&taken.job.attempt.job);
+        assert_eq!(record(scene, &taken.run, code), Recorded::New);
+    }
+    let _ = scene.win(&claim_by(Actor::Person, &scene.taken().job, RETRY));
+    let since = |hours| scene.store().rescues(scene.now() + TimeDelta::hours(hours)).expect("a read works");
+    assert_eq!(since(-1), Rescues { rescues: 4, late_finishes: 1, false_rescues: 2 });
+    assert_eq!(since(1), Rescues::default());
 }

@@ -237,6 +237,7 @@ pub(super) fn claim_by(by: Actor, job: &JobSnapshot, settlement: Settlement) -> 
         rule: "executor_dead".into(),
         reason: "the executor is gone".into(),
         evidence: serde_json::json!({ "dead_ticks": 2 }),
+        death: None,
         effect: None,
     }
 }

@@ -4,7 +4,7 @@ use reaper_core::{JobId, Mode, Status, Timestamp, effect::claim_key};
 
 use super::{
     MemoryStore, later,
-    tables::{JobRow, Tables},
+    tables::{JobRow, Mark, Tables},
 };
 use crate::{
     Claim, Claims, Outcome, Settlement, StoreError,
@@ -43,6 +43,9 @@ impl Claims for MemoryStore {
                 from: Some(Status::Running.as_str().into()),
                 to: Some(Status::Queued.as_str().into()),
                 evidence: serde_json::Value::Null,
+                agent: None,
+                signature: None,
+                late: None,
             });
         }
         Ok(u64::try_from(running.len()).unwrap_or(u64::MAX))
@@ -74,7 +77,17 @@ fn settle(tables: &mut Tables, claim: &Claim) -> Outcome {
         from: Some(claim.basis.status.as_str().into()),
         to,
         evidence: claim.evidence.clone(),
+        agent: claim.death.as_ref().map(|death| death.agent.clone()),
+        signature: claim.death.as_ref().map(|death| death.signature.to_string()),
+        late: None,
     });
+    let mark = Mark {
+        run: claim.basis.run.clone().filter(|_| claim.may_be_mistaken()),
+        young: claim.death.as_ref().is_some_and(|death| death.young),
+    };
+    if mark != Mark::default() {
+        tables.marks.insert(claim.event, mark);
+    }
     if let Some(effect) = &claim.effect {
         // One that is there already stays as it is.
         let _known = tables.store_effect(&claim_key(&claim.attempt, effect), effect);

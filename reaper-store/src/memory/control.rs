@@ -47,6 +47,9 @@ impl Control for MemoryStore {
             from: Some(before.as_str().into()),
             to: Some(mode.as_str().into()),
             evidence: serde_json::Value::Null,
+            agent: None,
+            signature: None,
+            late: None,
         };
         tables.events.push(event);
         Ok(before)

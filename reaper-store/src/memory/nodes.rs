@@ -91,6 +91,9 @@ impl Tables {
             from: from.map(|state| state.as_str().into()),
             to: Some(to.as_str().into()),
             evidence: serde_json::Value::Null,
+            agent: None,
+            signature: None,
+            late: None,
         };
         self.events.push(event);
     }

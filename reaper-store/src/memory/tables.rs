@@ -10,6 +10,7 @@ use reaper_core::{
 
 use crate::{
     StoreError,
+    claims::EventId,
     control::PassNote,
     history::Event,
     nodes::NodeRow,
@@ -142,6 +143,15 @@ pub(super) struct Stored {
     pub(super) lease: Option<(i64, Timestamp)>,
 }
 
+/// What an event is found by, beside what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The run whose exit would say that the rescue was wrong.
+    pub(super) run: Option<RunId>,
+    /// Whether the attempt died young.
+    pub(super) young: bool,
+}
+
 /// Everything that is stored, and the clock.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tables {
@@ -150,6 +160,7 @@ pub(super) struct Tables {
     pub(super) jobs: BTreeMap<JobId, JobRow>,
     pub(super) runs: BTreeMap<RunId, RunRow>,
     pub(super) events: Vec<Event>,
+    pub(super) marks: BTreeMap<EventId, Mark>,
     pub(super) outbox: BTreeMap<String, Stored>,
     pub(super) mode: Mode,
     pub(super) breaker: Breaker,
@@ -169,6 +180,7 @@ impl Tables {
             jobs: BTreeMap::new(),
             runs: BTreeMap::new(),
             events: Vec::new(),
+            marks: BTreeMap::new(),
             outbox: BTreeMap::new(),
             mode: Mode::default(),
             breaker: Breaker::default(),

@@ -68,6 +68,7 @@ fn a_requeued_job_is_due_after_its_wait() {
         rule: String::new(),
         reason: String::new(),
         evidence: serde_json::Value::Null,
+        death: None,
         effect: None,
     };
     assert_eq!(store.settle(&[claim]).unwrap(), [Outcome::Won]);

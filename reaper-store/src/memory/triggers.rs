@@ -1,10 +1,10 @@
 //! What the triggers of a database do, whoever writes: fences, inherited values, the exit's mirror, the stage's
 //! version. Nobody else writes those.
 
-use reaper_core::{JobId, RunId, Status, TaskId, Timestamp};
+use reaper_core::{JobId, RunId, Status, TaskId, Timestamp, job::Exit};
 
 use super::tables::{Inherited, JobRow, Mirror, RunRow, Tables, TaskRow, draw, missing};
-use crate::StoreError;
+use crate::{StoreError, history::Event};
 
 impl Tables {
     /// INSERT of a job.
@@ -75,8 +75,27 @@ impl Tables {
         for job in self.jobs.values_mut().filter(|job| mirrors(job)) {
             job.added.exit = mirror(&run, job.added.exit, self.now);
         }
+        if let Some(code) = run.exit_code.filter(|_| late) {
+            self.mark_late(id, code);
+        }
         self.runs.insert(id.clone(), run);
         Ok(())
+    }
+
+    /// An exit of an attempt that a reaper has requeued without one, and whose job was taken again, is noted on that
+    /// rescue.
+    fn mark_late(&mut self, run: &RunId, code: i32) {
+        let (jobs, marks, at) = (&self.jobs, &self.marks, self.now);
+        let moved_on = |event: &Event| {
+            let row = event.job.as_ref().and_then(|job| jobs.get(job));
+            row.is_some_and(|row| event.fence != Some(row.added.fence.into()))
+        };
+        let of_run = |event: &Event| marks.get(&event.id).is_some_and(|mark| mark.run.as_ref() == Some(run));
+        for event in self.events.iter_mut().filter(|event| event.late.is_none()) {
+            if of_run(event) && moved_on(event) {
+                event.late = Some(Exit { code, at });
+            }
+        }
     }
 
     /// INSERT of a task.

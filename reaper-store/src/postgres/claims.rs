@@ -251,6 +251,10 @@ pub(super) fn note_all(connection: &mut PgConnection, notes: &[Note<'_>]) -> Res
             ("from_status", Value::texts(notes, |note| note.from)),
             ("to_status", Value::texts(notes, |note| Some(note.to))),
             ("evidence", Value::texts(notes, |note| Some(&note.evidence))),
+            ("agent", Value::texts(notes, |note| note.agent)),
+            ("signature", Value::texts(notes, |note| note.signature.as_deref())),
+            ("run", Value::ints(notes, |note| note.run.and_then(int_key))),
+            ("young", Value::ints(notes, |note| note.young)),
         ],
     );
     events.run(connection)?;

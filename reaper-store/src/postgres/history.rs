@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     History, StoreError,
-    books::event,
-    history::{Event, Query},
+    books::{deaths, event, instants, rescues},
+    history::{COUNTED, Deaths, EXAMPLES, Event, Query, Rescues},
     values::sql_limit,
 };
 
@@ -24,6 +24,43 @@ impl History for PostgresStore {
         };
         let mut events = self.read(|connection| {
             let rows = statement.rows(connection)?;
+            Ok(rows.into_iter().filter_map(event).collect::<Vec<_>>())
+        })?;
+        events.reverse();
+        Ok(events)
+    }
+
+    fn crashes(&self, agent: &str, since: Timestamp, limit: usize) -> Result<Vec<Timestamp>, StoreError> {
+        let values = [
+            ("agent", agent.into()),
+            ("since", since.timestamp_millis().into()),
+            ("limit", sql_limit(limit).into()),
+        ];
+        self.read(|connection| Ok(instants(Statement::new(sql::CRASHES, values.clone()).rows(connection)?)))
+    }
+
+    fn deaths(&self, since: Timestamp, agent: Option<String>) -> Result<Vec<Deaths>, StoreError> {
+        let values = [
+            ("since", since.timestamp_millis().into()),
+            ("until", i64::MAX.into()),
+            ("agent", agent.as_deref().into()),
+            ("examples", i64::try_from(EXAMPLES).unwrap_or(i64::MAX).into()),
+        ];
+        self.read(|connection| Ok(deaths(Statement::new(sql::DEATHS, values.clone()).rows(connection)?)))
+    }
+
+    fn rescues(&self, since: Timestamp) -> Result<Rescues, StoreError> {
+        let values = [("since", since.timestamp_millis().into()), ("until", i64::MAX.into())];
+        let late = self.late_exits(since, COUNTED)?;
+        self.read(|connection| {
+            Ok(rescues(Statement::new(sql::RESCUES, values.clone()).first_row(connection)?, &late))
+        })
+    }
+
+    fn late_exits(&self, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let values = [("since", since.timestamp_millis().into()), ("limit", sql_limit(limit).into())];
+        let mut events = self.read(|connection| {
+            let rows = Statement::new(sql::LATE_EXITS, values.clone()).rows(connection)?;
             Ok(rows.into_iter().filter_map(event).collect::<Vec<_>>())
         })?;
         events.reverse();

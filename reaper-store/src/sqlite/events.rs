@@ -31,8 +31,8 @@ pub(super) fn note_all(connection: &mut SqliteConnection, notes: &[Note<'_>]) ->
 }
 
 /// The values of one event's row, under these names.
-fn values<'n>(note: &'n Note<'_>, names: [&'static str; 10]) -> [Named<'n>; 10] {
-    let [id, job, fence, actor, action, rule, reason, from, to, evidence] = names;
+fn values<'n>(note: &'n Note<'_>, names: [&'static str; 14]) -> [Named<'n>; 14] {
+    let [id, job, fence, actor, action, rule, reason, from, to, evidence, agent, signature, run, young] = names;
     [
         (id, note.id.0.into()),
         (job, note.job.into()),
@@ -44,5 +44,9 @@ fn values<'n>(note: &'n Note<'_>, names: [&'static str; 10]) -> [Named<'n>; 10] 
         (from, note.from.into()),
         (to, note.to.into()),
         (evidence, (&note.evidence).into()),
+        (agent, note.agent.into()),
+        (signature, note.signature.as_deref().into()),
+        (run, note.run.into()),
+        (young, note.young.into()),
     ]
 }

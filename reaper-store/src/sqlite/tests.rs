@@ -43,6 +43,7 @@ fn taken(store: &SqliteStore) -> Claim {
         rule: "ceiling".into(),
         reason: "too old".into(),
         evidence: serde_json::Value::Null,
+        death: None,
         effect: None,
     }
 }

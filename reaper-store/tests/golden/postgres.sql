@@ -508,10 +508,14 @@ UPDATE jobs AS j SET reaper_exit_code = NULL, reaper_exit_at = NULL FROM unnest(
 
 -- EVENTS
 INSERT INTO reaper_events
-        (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
-    SELECT c.id, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, c.job, c.fence, c.actor, c.action, c.rule, c.reason, c.from_status, c.to_status, c.evidence
-    FROM unnest(:id, :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence)
-        AS c (id, job, fence, actor, action, rule, reason, from_status, to_status, evidence);
+        (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence, agent, signature,
+        run_id, young)
+    SELECT c.id, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, c.job, c.fence, c.actor, c.action, c.rule, c.reason, c.from_status, c.to_status, c.evidence, c.agent, c.signature,
+        c.run, c.young
+    FROM unnest(:id, :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence, :agent,
+        :signature, :run, :young)
+        AS c (id, job, fence, actor, action, rule, reason, from_status, to_status, evidence, agent, signature, run,
+            young);
 
 -- AWAIT
 SELECT id FROM jobs WHERE id = ANY(:jobs) ORDER BY id FOR SHARE;
@@ -652,10 +656,34 @@ INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value;
 
 -- HISTORY
-SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE at >= :since ORDER BY seq DESC LIMIT :limit;
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence,
+    agent, signature, late_code, late_at FROM reaper_events WHERE at >= :since ORDER BY seq DESC LIMIT :limit;
 
 -- HISTORY_OF_JOB
-SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit;
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence,
+    agent, signature, late_code, late_at FROM reaper_events WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit;
+
+-- CRASHES
+SELECT at FROM reaper_events WHERE young = 1 AND agent = :agent AND at >= :since
+    ORDER BY at DESC LIMIT :limit;
+
+-- DEATHS
+SELECT agent, signature, n, first_at, last_at, job_id FROM (
+        SELECT agent, signature, job_id, count(*) OVER whole AS n, min(at) OVER whole AS first_at,
+            max(at) OVER whole AS last_at, row_number() OVER (PARTITION BY agent, signature ORDER BY seq DESC) AS place
+        FROM reaper_events WHERE at >= :since AND at <= :until AND signature IS NOT NULL AND (:agent IS NULL OR agent = :agent)
+        WINDOW whole AS (PARTITION BY agent, signature)) AS d
+    WHERE place <= :examples ORDER BY n DESC, agent, signature, place;
+
+-- RESCUES
+SELECT
+        (SELECT count(*) FROM reaper_events WHERE at >= :since AND at <= :until AND action = 'requeue'
+            AND actor = 'reaper'),
+        (SELECT count(*) FROM reaper_events WHERE action = 'done' AND from_status = 'queued' AND at >= :since);
+
+-- LATE_EXITS
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence,
+    agent, signature, late_code, late_at FROM reaper_events WHERE late_at >= :since ORDER BY late_at DESC, seq DESC LIMIT :limit;
 
 -- PRUNE_EVENTS
 DELETE FROM reaper_events WHERE at < :before;

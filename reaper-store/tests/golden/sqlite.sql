@@ -158,13 +158,15 @@ UPDATE jobs SET reaper_exit_code = NULL, reaper_exit_at = NULL WHERE id = :job A
 
 -- EVENT
 INSERT INTO reaper_events
-    (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
-VALUES (:id, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence);
+    (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence, agent, signature,
+    run_id, young)
+VALUES (:id, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence, :agent, :signature, :run, :young);
 
 -- EVENTS
 INSERT INTO reaper_events
-    (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
-VALUES (:id_a, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_a, :fence_a, :actor_a, :action_a, :rule_a, :reason_a, :from_status_a, :to_status_a, :evidence_a), (:id_b, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_b, :fence_b, :actor_b, :action_b, :rule_b, :reason_b, :from_status_b, :to_status_b, :evidence_b), (:id_c, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_c, :fence_c, :actor_c, :action_c, :rule_c, :reason_c, :from_status_c, :to_status_c, :evidence_c), (:id_d, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_d, :fence_d, :actor_d, :action_d, :rule_d, :reason_d, :from_status_d, :to_status_d, :evidence_d), (:id_e, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_e, :fence_e, :actor_e, :action_e, :rule_e, :reason_e, :from_status_e, :to_status_e, :evidence_e), (:id_f, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_f, :fence_f, :actor_f, :action_f, :rule_f, :reason_f, :from_status_f, :to_status_f, :evidence_f), (:id_g, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_g, :fence_g, :actor_g, :action_g, :rule_g, :reason_g, :from_status_g, :to_status_g, :evidence_g), (:id_h, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_h, :fence_h, :actor_h, :action_h, :rule_h, :reason_h, :from_status_h, :to_status_h, :evidence_h), (:id_i, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_i, :fence_i, :actor_i, :action_i, :rule_i, :reason_i, :from_status_i, :to_status_i, :evidence_i), (:id_j, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_j, :fence_j, :actor_j, :action_j, :rule_j, :reason_j, :from_status_j, :to_status_j, :evidence_j), (:id_k, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_k, :fence_k, :actor_k, :action_k, :rule_k, :reason_k, :from_status_k, :to_status_k, :evidence_k), (:id_l, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_l, :fence_l, :actor_l, :action_l, :rule_l, :reason_l, :from_status_l, :to_status_l, :evidence_l), (:id_m, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_m, :fence_m, :actor_m, :action_m, :rule_m, :reason_m, :from_status_m, :to_status_m, :evidence_m), (:id_n, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_n, :fence_n, :actor_n, :action_n, :rule_n, :reason_n, :from_status_n, :to_status_n, :evidence_n), (:id_o, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_o, :fence_o, :actor_o, :action_o, :rule_o, :reason_o, :from_status_o, :to_status_o, :evidence_o), (:id_p, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_p, :fence_p, :actor_p, :action_p, :rule_p, :reason_p, :from_status_p, :to_status_p, :evidence_p);
+    (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence, agent, signature,
+    run_id, young)
+VALUES (:id_a, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_a, :fence_a, :actor_a, :action_a, :rule_a, :reason_a, :from_status_a, :to_status_a, :evidence_a, :agent_a, :signature_a, :run_a, :young_a), (:id_b, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_b, :fence_b, :actor_b, :action_b, :rule_b, :reason_b, :from_status_b, :to_status_b, :evidence_b, :agent_b, :signature_b, :run_b, :young_b), (:id_c, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_c, :fence_c, :actor_c, :action_c, :rule_c, :reason_c, :from_status_c, :to_status_c, :evidence_c, :agent_c, :signature_c, :run_c, :young_c), (:id_d, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_d, :fence_d, :actor_d, :action_d, :rule_d, :reason_d, :from_status_d, :to_status_d, :evidence_d, :agent_d, :signature_d, :run_d, :young_d), (:id_e, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_e, :fence_e, :actor_e, :action_e, :rule_e, :reason_e, :from_status_e, :to_status_e, :evidence_e, :agent_e, :signature_e, :run_e, :young_e), (:id_f, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_f, :fence_f, :actor_f, :action_f, :rule_f, :reason_f, :from_status_f, :to_status_f, :evidence_f, :agent_f, :signature_f, :run_f, :young_f), (:id_g, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_g, :fence_g, :actor_g, :action_g, :rule_g, :reason_g, :from_status_g, :to_status_g, :evidence_g, :agent_g, :signature_g, :run_g, :young_g), (:id_h, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_h, :fence_h, :actor_h, :action_h, :rule_h, :reason_h, :from_status_h, :to_status_h, :evidence_h, :agent_h, :signature_h, :run_h, :young_h), (:id_i, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_i, :fence_i, :actor_i, :action_i, :rule_i, :reason_i, :from_status_i, :to_status_i, :evidence_i, :agent_i, :signature_i, :run_i, :young_i), (:id_j, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_j, :fence_j, :actor_j, :action_j, :rule_j, :reason_j, :from_status_j, :to_status_j, :evidence_j, :agent_j, :signature_j, :run_j, :young_j), (:id_k, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_k, :fence_k, :actor_k, :action_k, :rule_k, :reason_k, :from_status_k, :to_status_k, :evidence_k, :agent_k, :signature_k, :run_k, :young_k), (:id_l, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_l, :fence_l, :actor_l, :action_l, :rule_l, :reason_l, :from_status_l, :to_status_l, :evidence_l, :agent_l, :signature_l, :run_l, :young_l), (:id_m, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_m, :fence_m, :actor_m, :action_m, :rule_m, :reason_m, :from_status_m, :to_status_m, :evidence_m, :agent_m, :signature_m, :run_m, :young_m), (:id_n, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_n, :fence_n, :actor_n, :action_n, :rule_n, :reason_n, :from_status_n, :to_status_n, :evidence_n, :agent_n, :signature_n, :run_n, :young_n), (:id_o, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_o, :fence_o, :actor_o, :action_o, :rule_o, :reason_o, :from_status_o, :to_status_o, :evidence_o, :agent_o, :signature_o, :run_o, :young_o), (:id_p, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :job_p, :fence_p, :actor_p, :action_p, :rule_p, :reason_p, :from_status_p, :to_status_p, :evidence_p, :agent_p, :signature_p, :run_p, :young_p);
 
 -- EVENTS_KNOWN
 SELECT count(*) FROM reaper_events WHERE id IN (SELECT value FROM json_each(:ids));
@@ -303,10 +305,34 @@ INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value;
 
 -- HISTORY
-SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE at >= :since ORDER BY seq DESC LIMIT :limit + 0;
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence,
+    agent, signature, late_code, late_at FROM reaper_events WHERE at >= :since ORDER BY seq DESC LIMIT :limit + 0;
 
 -- HISTORY_OF_JOB
-SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit + 0;
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence,
+    agent, signature, late_code, late_at FROM reaper_events WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit + 0;
+
+-- CRASHES
+SELECT at FROM reaper_events WHERE young = 1 AND agent = :agent AND at >= :since
+    ORDER BY at DESC LIMIT :limit + 0;
+
+-- DEATHS
+SELECT agent, signature, n, first_at, last_at, job_id FROM (
+        SELECT agent, signature, job_id, count(*) OVER whole AS n, min(at) OVER whole AS first_at,
+            max(at) OVER whole AS last_at, row_number() OVER (PARTITION BY agent, signature ORDER BY seq DESC) AS place
+        FROM reaper_events WHERE at >= :since AND at <= :until AND signature IS NOT NULL AND (:agent IS NULL OR agent = :agent)
+        WINDOW whole AS (PARTITION BY agent, signature)) AS d
+    WHERE place <= :examples ORDER BY n DESC, agent, signature, place;
+
+-- RESCUES
+SELECT
+        (SELECT count(*) FROM reaper_events WHERE at >= :since AND at <= :until AND action = 'requeue'
+            AND actor = 'reaper'),
+        (SELECT count(*) FROM reaper_events WHERE action = 'done' AND from_status = 'queued' AND at >= :since);
+
+-- LATE_EXITS
+SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence,
+    agent, signature, late_code, late_at FROM reaper_events WHERE late_at >= :since ORDER BY late_at DESC, seq DESC LIMIT :limit + 0;
 
 -- PRUNE_EVENTS
 DELETE FROM reaper_events WHERE at < :before;

@@ -23,6 +23,7 @@ pub(crate) fn claim(job: &JobSnapshot, settlement: Settlement) -> Claim {
         rule: "executor_dead".into(),
         reason: "the executor is gone".into(),
         evidence: serde_json::json!({ "dead_ticks": 2 }),
+        death: None,
         effect: None,
     }
 }

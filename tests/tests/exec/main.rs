@@ -7,6 +7,7 @@ mod ends;
 mod ground;
 mod hold;
 mod lost;
+mod memory;
 mod pool;
 mod said;
 mod spool;

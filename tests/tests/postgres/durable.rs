@@ -67,6 +67,7 @@ fn f23_an_acknowledged_claim_outlives_a_fall_whatever_the_default_is() {
             rule: String::new(),
             reason: String::new(),
             evidence: serde_json::Value::Null,
+            death: None,
             effect: None,
         };
         assert_eq!(store.settle(&[claim]).unwrap(), [Outcome::Won]);

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use crate::{
     Action, AdvanceOrder, FailCause,
     Liveness::{self, Dead, Elsewhere, Leftovers, Unknown},
-    OnOverrun, Rule, Status, Verdict,
+    OnOverrun, Rule, Signature, Status, Verdict,
     job::Attach,
     pipeline::Placement,
     sample::{Case, GONE, PROVED},
@@ -39,22 +39,30 @@ fn action(case: &Case, rule: usize) -> Action {
     if [1, 7, 9].contains(&rule) || (rule == 0 && !late_finish(case)) {
         Action::Keep
     } else if [0, 2].contains(&rule) {
-        finish(case)
+        finish(case, rule)
     } else if rule == 4 && (hold(case) || (executor(case) == Elsewhere && !age_is(case, patience))) {
         Action::Keep
     } else {
-        again(case)
+        again(case, rule)
     }
 }
 
 /// "Requeue while attempts < max, else fail", and what lives is stopped first.
-fn again(case: &Case) -> Action {
+fn again(case: &Case, rule: usize) -> Action {
     let job = &case.job;
-    let exit_policy = &case.policy.limits_for(&job.agent).exit;
-    let signals = exit_policy.fail_signals.iter().flat_map(|signal| [-signal, 128 + signal]);
-    let fatal: Vec<i32> = exit_policy.fail_codes.iter().copied().chain(signals).collect();
+    let fatal = case.policy.limits_for(&job.agent).exit.fail_on.iter().any(|named| match named {
+        Signature::Code(code) => exit_code(case) == Some(*code),
+        Signature::Signal(signal) => [Some(-signal), Some(128 + signal)].contains(&exit_code(case)),
+        Signature::Overrun => rule == 4,
+        Signature::OutOfMemory => {
+            case.seen.out_of_memory
+                && ([5, 6].contains(&rule) || (rule == 3 && [Some(-9), Some(137)].contains(&exit_code(case))))
+        }
+        Signature::Vanished => [5, 6].contains(&rule) && !case.seen.out_of_memory,
+        Signature::NeverStarted => rule == 8,
+    });
     let mut hindrances = Vec::new();
-    hindrances.extend(exit_code(case).filter(|code| fatal.contains(code)).map(|_| FailCause::FatalExit));
+    hindrances.extend(fatal.then_some(FailCause::FatalExit));
     hindrances.extend((job.attempts >= job.max_attempts).then_some(FailCause::AttemptsExhausted));
     hindrances.extend((job.rescues >= case.policy.max_rescues).then_some(FailCause::RescuesExhausted));
 
@@ -73,7 +81,7 @@ fn again(case: &Case) -> Action {
 }
 
 /// Section "exit 0": gate, claim, advance.
-fn finish(case: &Case) -> Action {
+fn finish(case: &Case, rule: usize) -> Action {
     let Some(task) = &case.job.task else { return Action::Done { advance: None } };
     let Some(place) = &task.place else { return Action::Keep };
     let stage = match case.policy.pipeline.place(&case.job.agent, &place.stage) {
@@ -97,7 +105,7 @@ fn finish(case: &Case) -> Action {
             }),
         },
         Some("red") if not_running(case) => Action::Dismiss,
-        Some("red") => again(case),
+        Some("red") => again(case, rule),
         _ => Action::Keep,
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     Action::{self, Keep, Requeue, Terminate},
     FailCause,
     OnOverrun::{Hold, Requeue as Beside},
-    Reason, Rule,
+    Reason, Rule, Signature,
     sample::{DEAD, ELSEWHERE, GONE, LEFT, PROVED, UNKNOWN, secs},
 };
 
@@ -29,9 +29,30 @@ fn the_exit_policy_fails_at_once() {
         ("a signal, as Python says it", |c| c.exit(-9, 600).fatal_signal(9), rule, FATAL, why),
         ("a signal's number as a code", |c| c.exit(9, 600).fatal_signal(9), rule, Requeue, why),
         ("before the caps", |c| c.exit(2, 600).fatal_code(2).attempts(9), rule, FATAL, why),
-        ("own", |c| c.exit(2, 600).own("developer", |own| own.exit.fail_codes.extend([2])), rule, FATAL, why),
-        ("another's", |c| c.exit(2, 600).own("fixer", |own| own.exit.fail_codes.extend([2])), rule, Requeue, why),
+        (
+            "own",
+            |c| c.exit(2, 600).own("developer", |own| own.exit.fail_on.extend([Signature::Code(2)])),
+            rule,
+            FATAL,
+            why,
+        ),
+        (
+            "another's",
+            |c| c.exit(2, 600).own("fixer", |own| own.exit.fail_on.extend([Signature::Code(2)])),
+            rule,
+            Requeue,
+            why,
+        ),
         ("not without an exit", |c| c.dead(DEAD, 2).fatal_code(2), dead, Requeue, died),
+        ("without one", |c| c.dead(DEAD, 2).fatal(Signature::Vanished), dead, FATAL, died),
+        ("not as another end", |c| c.dead(DEAD, 2).fatal(Signature::Overrun), dead, Requeue, died),
+        (
+            "a red gate is no end",
+            |c| c.exit(0, 600).red().fatal(Signature::Vanished),
+            Rule::ExitZero,
+            Requeue,
+            Reason::GateRed,
+        ),
     ]);
 }
 

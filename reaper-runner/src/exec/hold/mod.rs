@@ -12,6 +12,7 @@
 //! command included, and the supervisor has to stay for the exit.
 
 mod drain;
+mod kills;
 mod stop;
 mod tail;
 
@@ -31,7 +32,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, setrlimit, setsid};
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
-use self::{drain::Drains, stop::Stopping};
+use self::{drain::Drains, kills::Kills, stop::Stopping};
 use super::{
     spool::{self, SpooledExit, StoppedFor},
     ticket::{Renewal, Ticket},
@@ -80,6 +81,7 @@ pub(crate) fn hold(command: &[OsString]) -> io::Result<Held> {
     listen(orders, tell.clone())?;
 
     let drains = Drains::new()?;
+    let kills = Kills::so_far();
     let mut code = match start(command, &drains, payload) {
         Ok(child) => {
             wait(child, tell)?;
@@ -88,13 +90,15 @@ pub(crate) fn hold(command: &[OsString]) -> io::Result<Held> {
         Err((code, why)) => {
             drains.note(&why);
             writeln!(io::stderr(), "reaper: {why}").ok();
-            Exit { code, stopped_for: None }
+            Exit { code, stopped_for: None, out_of_memory: false }
         }
     };
     // Whoever is stopped for its time and says that all is well has not done all of it.
     if code.stopped_for.is_some() && code.code == 0 {
         code.code = OVER_TIME;
     }
+    let explained = kills.is_some_and(|kills| kills.explain(code.code));
+    code.out_of_memory = explained && code.stopped_for.is_none();
     let tail = drains.end();
     if let Some(ticket) = &ticket {
         spool_exit(ticket, &code, tail);
@@ -117,6 +121,7 @@ pub(crate) fn end_by(signal: i32) -> u8 {
 struct Exit {
     code: i32,
     stopped_for: Option<StoppedFor>,
+    out_of_memory: bool,
 }
 
 /// What a supervisor was let go with: its ticket, and the payload.
@@ -205,7 +210,7 @@ impl Run<'_> {
                     let code = status.ok().and_then(super::running::code_of);
                     // A child that cannot be waited for has not been seen to end well.
                     let code = code.unwrap_or(super::running::CANNOT_START);
-                    return Exit { code, stopped_for: stopping.cause() };
+                    return Exit { code, stopped_for: stopping.cause(), out_of_memory: false };
                 }
                 Ok(Event::Until(until)) => stopping.renew(until),
                 Ok(Event::MonitorGone) => stopping.monitor_is_gone(time.monotonic()),
@@ -213,7 +218,7 @@ impl Run<'_> {
             }
             if stopping.must_kill(time.monotonic()) {
                 // This process is of the group, and goes with it: the exit is spooled first.
-                let exit = Exit { code: -9, stopped_for: stopping.cause() };
+                let exit = Exit { code: -9, stopped_for: stopping.cause(), out_of_memory: false };
                 if let Some(ticket) = self.ticket {
                     spool_exit(ticket, &exit, self.drains.so_far());
                 }
@@ -230,6 +235,7 @@ fn spool_exit(ticket: &Ticket, exit: &Exit, tail: String) {
         executor: ticket.executor.clone(),
         code: exit.code,
         stopped_for: exit.stopped_for,
+        out_of_memory: exit.out_of_memory,
         at: SystemTime::new().wall(),
         tail,
     };

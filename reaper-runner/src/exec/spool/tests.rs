@@ -11,6 +11,7 @@ fn exit(job: i64) -> SpooledExit {
         executor: "h/b/1/2/3/4".parse().unwrap(),
         code: -9,
         stopped_for: Some(StoppedFor::Limit),
+        out_of_memory: true,
         at: Timestamp::UNIX_EPOCH,
         tail: "quotes \" and \u{1b} and \n".into(),
     }

@@ -73,11 +73,25 @@ CREATE TABLE IF NOT EXISTS reaper_events (
     reason TEXT NOT NULL,
     from_status TEXT,
     to_status TEXT,
-    evidence TEXT NOT NULL
+    evidence TEXT NOT NULL,
+    -- How the attempt ended, where it ended badly, and whether it died young.
+    agent TEXT,
+    signature TEXT,
+    young INTEGER,
+    -- The run of an attempt that a reaper has requeued without an exit, and the exit that it recorded all the same, after
+    -- the job had been taken again.
+    run_id INTEGER,
+    late_code INTEGER,
+    late_at INTEGER
 );
 CREATE UNIQUE INDEX IF NOT EXISTS reaper_events_id ON reaper_events (id);
 CREATE INDEX IF NOT EXISTS reaper_events_job ON reaper_events (job_id, seq);
 CREATE INDEX IF NOT EXISTS reaper_events_at ON reaper_events (at);
+CREATE INDEX IF NOT EXISTS reaper_events_young ON reaper_events (agent, at) WHERE young = 1;
+CREATE INDEX IF NOT EXISTS reaper_events_run ON reaper_events (run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS reaper_events_late ON reaper_events (late_at) WHERE late_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS reaper_events_finished_late ON reaper_events (at)
+    WHERE action = 'done' AND from_status = 'queued';
 
 CREATE TABLE IF NOT EXISTS reaper_outbox (
     seq INTEGER PRIMARY KEY,
@@ -289,7 +303,8 @@ BEGIN
 END;
 
 -- An exit that is recorded shows on the row that runs under it; on one that is queued again only where there was
--- none before: a late finish. The instant at which a code was seen stays as long as the code does.
+-- none before: a late finish. The instant at which a code was seen stays as long as the code does. One of an attempt that a
+-- reaper has requeued without an exit, and whose job was taken again, is noted on that rescue.
 CREATE TRIGGER IF NOT EXISTS reaper_runs_update AFTER UPDATE OF exit_code, finished_at ON agent_runs
 WHEN NEW.exit_code IS NOT OLD.exit_code
     OR (NEW.finished_at IS NOT OLD.finished_at AND NEW.exit_code IS NOT NULL)
@@ -305,6 +320,11 @@ BEGIN
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END
     WHERE run_id = NEW.id AND status IN ('queued', 'running') AND coalesce(reaper_inherited, 0) & 2 = 0
         AND (status = 'running' OR OLD.exit_code IS NULL OR reaper_exit_code IS NOT NULL);
+    UPDATE reaper_events SET
+        late_code = NEW.exit_code,
+        late_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
+    WHERE run_id = NEW.id AND OLD.exit_code IS NULL AND late_at IS NULL
+        AND EXISTS (SELECT 1 FROM jobs j WHERE j.id = reaper_events.job_id AND j.reaper_fence <> reaper_events.fence);
 END;
 
 -- A visit of a task to a stage.

@@ -2,7 +2,8 @@
 
 macro_rules! event_columns {
     () => {
-        "SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence FROM reaper_events "
+        "SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence,
+    agent, signature, late_code, late_at FROM reaper_events "
     };
 }
 
@@ -28,6 +29,25 @@ statements! {
     HISTORY = concat!(event_columns!(), "WHERE at >= :since ORDER BY seq DESC LIMIT :limit");
 
     HISTORY_OF_JOB = concat!(event_columns!(), "WHERE job_id = :job AND at >= :since ORDER BY seq DESC LIMIT :limit");
+
+    CRASHES = "SELECT at FROM reaper_events WHERE young = 1 AND agent = :agent AND at >= :since
+    ORDER BY at DESC LIMIT :limit";
+
+    /// The figures of each group stand beside each of its examples. An end of the time that is asked about, however late,
+    /// makes the planner go by the instants.
+    DEATHS = "SELECT agent, signature, n, first_at, last_at, job_id FROM (
+        SELECT agent, signature, job_id, count(*) OVER whole AS n, min(at) OVER whole AS first_at,
+            max(at) OVER whole AS last_at, row_number() OVER (PARTITION BY agent, signature ORDER BY seq DESC) AS place
+        FROM reaper_events WHERE at >= :since AND at <= :until AND signature IS NOT NULL AND (:agent IS NULL OR agent = :agent)
+        WINDOW whole AS (PARTITION BY agent, signature)) AS d
+    WHERE place <= :examples ORDER BY n DESC, agent, signature, place";
+
+    RESCUES = "SELECT
+        (SELECT count(*) FROM reaper_events WHERE at >= :since AND at <= :until AND action = 'requeue'
+            AND actor = 'reaper'),
+        (SELECT count(*) FROM reaper_events WHERE action = 'done' AND from_status = 'queued' AND at >= :since)";
+
+    LATE_EXITS = concat!(event_columns!(), "WHERE late_at >= :since ORDER BY late_at DESC, seq DESC LIMIT :limit");
 
     PRUNE_EVENTS = "DELETE FROM reaper_events WHERE at < :before";
 

@@ -103,12 +103,16 @@ statements! {
 
     EVENTS = concat!(
     "INSERT INTO reaper_events
-        (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
+        (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence, agent, signature,
+        run_id, young)
     SELECT c.id, ",
     now!(),
-    ", c.job, c.fence, c.actor, c.action, c.rule, c.reason, c.from_status, c.to_status, c.evidence
-    FROM unnest(:id, :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence)
-        AS c (id, job, fence, actor, action, rule, reason, from_status, to_status, evidence)"
+    ", c.job, c.fence, c.actor, c.action, c.rule, c.reason, c.from_status, c.to_status, c.evidence, c.agent, c.signature,
+        c.run, c.young
+    FROM unnest(:id, :job, :fence, :actor, :action, :rule, :reason, :from_status, :to_status, :evidence, :agent,
+        :signature, :run, :young)
+        AS c (id, job, fence, actor, action, rule, reason, from_status, to_status, evidence, agent, signature, run,
+            young)"
 );
 
     /// After a commit without an answer: waits until whoever writes these rows has ended, so that an event that is not

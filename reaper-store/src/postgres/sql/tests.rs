@@ -131,6 +131,7 @@ mod plans {
             "from_status",
             "to_status",
             "evidence",
+            "signature",
         ];
         match name {
             "keys" | "final_stages" | "lost_hosts" | "lost_prefixes" => "text[]",

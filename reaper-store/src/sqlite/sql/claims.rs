@@ -24,7 +24,8 @@ macro_rules! requeue {
 macro_rules! event_into {
     () => {
         "INSERT INTO reaper_events
-    (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence)
+    (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, evidence, agent, signature,
+    run_id, young)
 VALUES "
     };
 }
@@ -55,6 +56,14 @@ macro_rules! event_row {
             $end,
             ", :evidence",
             $end,
+            ", :agent",
+            $end,
+            ", :signature",
+            $end,
+            ", :run",
+            $end,
+            ", :young",
+            $end,
             ")"
         )
     };
@@ -73,18 +82,22 @@ macro_rules! event_names {
             concat!("from_status", $end),
             concat!("to_status", $end),
             concat!("evidence", $end),
+            concat!("agent", $end),
+            concat!("signature", $end),
+            concat!("run", $end),
+            concat!("young", $end),
         ]
     };
 }
 
 /// The names of `EVENT`, in the order of its columns.
-pub(in crate::sqlite) const EVENT_NAMES: [&str; 10] = event_names!("");
+pub(in crate::sqlite) const EVENT_NAMES: [&str; 14] = event_names!("");
 
 /// How many rows `EVENTS` has.
 pub(in crate::sqlite) const EVENTS_AT_ONCE: usize = 16;
 
 /// The names of each row of `EVENTS`.
-pub(in crate::sqlite) const EVENTS_NAMES: [[&str; 10]; EVENTS_AT_ONCE] = [
+pub(in crate::sqlite) const EVENTS_NAMES: [[&str; 14]; EVENTS_AT_ONCE] = [
     event_names!("_a"),
     event_names!("_b"),
     event_names!("_c"),
