@@ -150,6 +150,8 @@ pub(super) struct Tables {
     pub(super) runs: BTreeMap<RunId, RunRow>,
     pub(super) events: Vec<Event>,
     pub(super) outbox: BTreeMap<String, Stored>,
+    /// The keys of the orders that were carried out.
+    pub(super) advances: BTreeSet<String>,
     pub(super) mode: Mode,
     pub(super) breaker: Breaker,
     pub(super) pass: Option<PassNote>,
@@ -168,6 +170,7 @@ impl Tables {
             runs: BTreeMap::new(),
             events: Vec::new(),
             outbox: BTreeMap::new(),
+            advances: BTreeSet::new(),
             mode: Mode::default(),
             breaker: Breaker::default(),
             pass: None,

@@ -46,7 +46,7 @@ pub(crate) fn properties(protocol: &Protocol) -> Vec<Property<Protocol>> {
         unbroken!(I5, I5),
         Property::always(I5_KEPT, |_, state| no_advance_is_lost(state)),
         unbroken!(I6, I6),
-        Property::always(I7, |protocol, state| comes_to_an_end(protocol, state)),
+        Property::always(I7, comes_to_an_end),
         unbroken!(I8, I8),
         unbroken!(I10, I10),
         Property::always(I12, |_: &Protocol, state: &State| state.changes == state.events),

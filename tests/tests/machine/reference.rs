@@ -1,0 +1,148 @@
+//! What may come next: the steps, and the reference state from which they are drawn.
+
+use proptest::{prelude::*, strategy::Union};
+use proptest_state_machine::ReferenceStateMachine;
+use reaper_core::{Mode, PassKind};
+
+use super::world::Answer;
+
+/// One step. A number means the one of those that can take the step, counted round: none, and nothing happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Enqueue {
+        max_attempts: u32,
+    },
+    Take,
+    Attach(usize),
+    Beat(usize),
+    End(usize, i32),
+    KillMonitor(usize),
+    RecordExit(usize),
+    Finish(usize),
+    ForeignTake(usize),
+    ForeignInsert,
+    StorePid(usize),
+    Replace(usize),
+    Spoil(usize),
+    SendBack(usize),
+    Pass(usize, PassKind),
+    Fall(usize),
+    Deliver,
+    /// So many times 70 seconds pass.
+    Time(u32),
+    Jump(Direction),
+    Database(Power),
+    RequeueAll,
+    SetMode(Mode),
+    Retry(usize),
+    SetGate(Answer),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Back,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Power {
+    Up,
+    Down,
+}
+
+/// What the steps alone decide, whatever a store makes of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reference {
+    pub(crate) mode: Mode,
+    pub(crate) gate: Answer,
+    pub(crate) is_down: bool,
+    /// How many jobs were enqueued or inserted.
+    pub(crate) jobs: usize,
+    jumped: bool,
+    spoilt: bool,
+}
+
+impl ReferenceStateMachine for Reference {
+    type State = Self;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self::default()).boxed()
+    }
+
+    fn transitions(state: &Self) -> BoxedStrategy<Step> {
+        use Step::*;
+        let one = || 0_usize..4;
+        let code = prop_oneof![2 => Just(0), 1 => Just(1), 1 => Just(137)];
+        let work: [(u32, BoxedStrategy<Step>); 8] = [
+            (8, Just(Take).boxed()),
+            (8, one().prop_map(Attach).boxed()),
+            (1, one().prop_map(Beat).boxed()),
+            (8, (one(), code).prop_map(|(n, code)| End(n, code)).boxed()),
+            (4, one().prop_map(KillMonitor).boxed()),
+            (6, one().prop_map(RecordExit).boxed()),
+            (4, one().prop_map(Finish).boxed()),
+            (1, Just(Deliver).boxed()),
+        ];
+        let reaping: [(u32, BoxedStrategy<Step>); 4] = [
+            (14, (0_usize..2).prop_map(|n| Pass(n, PassKind::Tick)).boxed()),
+            (4, (0_usize..2).prop_map(|n| Pass(n, PassKind::Wake)).boxed()),
+            (1, (0_usize..2).prop_map(Fall).boxed()),
+            (5, prop_oneof![3 => Just(1_u32), 4 => Just(5), 1 => Just(310)].prop_map(Time).boxed()),
+        ];
+        let others: [(u32, BoxedStrategy<Step>); 9] = [
+            (2, one().prop_map(ForeignTake).boxed()),
+            (2, one().prop_map(StorePid).boxed()),
+            (1, one().prop_map(Replace).boxed()),
+            (2, one().prop_map(SendBack).boxed()),
+            (1, Just(RequeueAll).boxed()),
+            (1, one().prop_map(Retry).boxed()),
+            (1, prop::sample::select(&Mode::ALL[..]).prop_map(SetMode).boxed()),
+            (1, Just(SetMode(Mode::Enforce)).boxed()),
+            (
+                2,
+                prop_oneof![Just(Answer::Green), Just(Answer::Red), Just(Answer::Undecided)]
+                    .prop_map(SetGate)
+                    .boxed(),
+            ),
+        ];
+        let mut all: Vec<_> = work.into_iter().chain(reaping).chain(others).collect();
+        if state.jobs < 3 {
+            let enqueue = (1_u32..4).prop_map(|max_attempts| Enqueue { max_attempts });
+            all.push((if state.jobs == 0 { 200 } else { 4 }, enqueue.boxed()));
+            all.push((1, Just(ForeignInsert).boxed()));
+        }
+        if !state.jumped {
+            all.push((1, prop_oneof![Just(Direction::Forward), Just(Direction::Back)].prop_map(Jump).boxed()));
+        }
+        if !state.spoilt {
+            all.push((1, one().prop_map(Spoil).boxed()));
+        }
+        let power = if state.is_down { (30, Power::Up) } else { (1, Power::Down) };
+        all.push((power.0, Just(Database(power.1)).boxed()));
+        Union::new_weighted(all).boxed()
+    }
+
+    fn apply(mut state: Self, step: &Step) -> Self {
+        match step {
+            Step::SetMode(mode) if !state.is_down => state.mode = *mode,
+            Step::SetGate(answer) => state.gate = *answer,
+            Step::Database(power) => state.is_down = *power == Power::Down,
+            Step::Enqueue { .. } | Step::ForeignInsert if !state.is_down => state.jobs += 1,
+            Step::Jump(_) => state.jumped = true,
+            Step::Spoil(_) => state.spoilt = true,
+            _ => {}
+        }
+        state
+    }
+
+    /// A clock that jumped twice between two looks cannot be told from one that jumped by the sum, and so many jobs are
+    /// enough.
+    fn preconditions(state: &Self, step: &Step) -> bool {
+        match step {
+            Step::Jump(_) => !state.jumped,
+            Step::Enqueue { .. } | Step::ForeignInsert => state.jobs < 3,
+            _ => true,
+        }
+    }
+}
