@@ -94,5 +94,5 @@ prop_state_machine! {
     #![proptest_config(config())]
 
     #[test]
-    fn all_databases_in_step(sequential 20..60 => Machine);
+    fn all_databases_in_step(sequential 30..80 => Machine);
 }

@@ -60,6 +60,14 @@ pub(crate) struct Reference {
     pub(crate) jobs: usize,
     jumped: bool,
     spoilt: bool,
+    /// How many jobs and attempts are probably where something can be done with them. What a step can do is drawn more
+    /// often then; nothing is concluded from these.
+    queued: u32,
+    held: u32,
+    alive: u32,
+    ended: u32,
+    recorded: u32,
+    foreign: u32,
 }
 
 impl ReferenceStateMachine for Reference {
@@ -74,37 +82,35 @@ impl ReferenceStateMachine for Reference {
         use Step::*;
         let one = || 0_usize..4;
         let code = prop_oneof![2 => Just(0), 1 => Just(1), 1 => Just(137)];
+        // What can probably be done is drawn often, and all the rest now and then.
+        let likely = |is: bool, weight: u32| if is { weight } else { 1 };
         let work: [(u32, BoxedStrategy<Step>); 8] = [
-            (8, Just(Take).boxed()),
-            (8, one().prop_map(Attach).boxed()),
-            (1, one().prop_map(Beat).boxed()),
-            (8, (one(), code).prop_map(|(n, code)| End(n, code)).boxed()),
-            (4, one().prop_map(KillMonitor).boxed()),
-            (6, one().prop_map(RecordExit).boxed()),
-            (4, one().prop_map(Finish).boxed()),
+            (likely(state.queued > 0, 12), Just(Take).boxed()),
+            (likely(state.held > 0, 20), one().prop_map(Attach).boxed()),
+            (likely(state.alive > 0, 2), one().prop_map(Beat).boxed()),
+            (likely(state.alive > 0, 10), (one(), code).prop_map(|(n, code)| End(n, code)).boxed()),
+            (likely(state.held + state.alive + state.ended > 0, 3), one().prop_map(KillMonitor).boxed()),
+            (likely(state.ended > 0, 14), one().prop_map(RecordExit).boxed()),
+            (likely(state.recorded > 0, 5), one().prop_map(Finish).boxed()),
             (1, Just(Deliver).boxed()),
         ];
         let reaping: [(u32, BoxedStrategy<Step>); 4] = [
-            (14, (0_usize..2).prop_map(|n| Pass(n, PassKind::Tick)).boxed()),
-            (4, (0_usize..2).prop_map(|n| Pass(n, PassKind::Wake)).boxed()),
+            (12, (0_usize..2).prop_map(|n| Pass(n, PassKind::Tick)).boxed()),
+            (3, (0_usize..2).prop_map(|n| Pass(n, PassKind::Wake)).boxed()),
             (1, (0_usize..2).prop_map(Fall).boxed()),
-            (5, prop_oneof![3 => Just(1_u32), 4 => Just(5), 1 => Just(310)].prop_map(Time).boxed()),
+            (6, prop_oneof![2 => Just(1_u32), 5 => Just(5), 1 => Just(310)].prop_map(Time).boxed()),
         ];
-        let others: [(u32, BoxedStrategy<Step>); 9] = [
-            (2, one().prop_map(ForeignTake).boxed()),
-            (2, one().prop_map(StorePid).boxed()),
+        let gate = prop_oneof![4 => Just(Answer::Green), 1 => Just(Answer::Red), 1 => Just(Answer::Undecided)];
+        let mode = if state.mode == Mode::Enforce { &Mode::ALL[..] } else { &[Mode::Enforce][..] };
+        let others: [(u32, BoxedStrategy<Step>); 8] = [
+            (likely(state.queued > 0, 2), one().prop_map(ForeignTake).boxed()),
+            (likely(state.foreign > 0, 4), one().prop_map(StorePid).boxed()),
             (1, one().prop_map(Replace).boxed()),
             (2, one().prop_map(SendBack).boxed()),
             (1, Just(RequeueAll).boxed()),
             (1, one().prop_map(Retry).boxed()),
-            (1, prop::sample::select(&Mode::ALL[..]).prop_map(SetMode).boxed()),
-            (1, Just(SetMode(Mode::Enforce)).boxed()),
-            (
-                2,
-                prop_oneof![Just(Answer::Green), Just(Answer::Red), Just(Answer::Undecided)]
-                    .prop_map(SetGate)
-                    .boxed(),
-            ),
+            (likely(state.mode != Mode::Enforce, 4), prop::sample::select(mode).prop_map(SetMode).boxed()),
+            (2, gate.prop_map(SetGate).boxed()),
         ];
         let mut all: Vec<_> = work.into_iter().chain(reaping).chain(others).collect();
         if state.jobs < 3 {
@@ -133,6 +139,7 @@ impl ReferenceStateMachine for Reference {
             Step::Spoil(_) => state.spoilt = true,
             _ => {}
         }
+        state.guess(step);
         state
     }
 
@@ -143,6 +150,39 @@ impl ReferenceStateMachine for Reference {
             Step::Jump(_) => !state.jumped,
             Step::Enqueue { .. } | Step::ForeignInsert => state.jobs < 3,
             _ => true,
+        }
+    }
+}
+
+impl Reference {
+    fn guess(&mut self, step: &Step) {
+        let one_less = |count: &mut u32| *count = count.saturating_sub(1);
+        match step {
+            Step::Enqueue { .. } => self.queued += 1,
+            Step::Take if self.queued > 0 => {
+                one_less(&mut self.queued);
+                self.held += 1;
+            }
+            Step::ForeignTake(_) if self.queued > 0 => {
+                one_less(&mut self.queued);
+                self.foreign += 1;
+            }
+            Step::Attach(_) if self.held > 0 => {
+                one_less(&mut self.held);
+                self.alive += 1;
+            }
+            Step::End(..) if self.alive > 0 => {
+                one_less(&mut self.alive);
+                self.ended += 1;
+            }
+            Step::RecordExit(_) if self.ended > 0 => {
+                one_less(&mut self.ended);
+                self.recorded += 1;
+            }
+            Step::Finish(_) => one_less(&mut self.recorded),
+            Step::StorePid(_) => one_less(&mut self.foreign),
+            Step::KillMonitor(_) | Step::RequeueAll | Step::Time(310) => self.queued += 1,
+            _ => {}
         }
     }
 }

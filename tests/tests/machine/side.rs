@@ -73,7 +73,11 @@ impl Side {
 
     /// `None`, said loudly, where there is no such database.
     pub(crate) fn on(kind: Kind) -> Option<Self> {
-        let (database, store) = Database::adopted_on(kind)?;
+        let database = match kind {
+            Kind::Sqlite => Some(Database::volatile()),
+            Kind::Postgres => Database::foreign_on(kind),
+        };
+        let (database, store) = database?.adopt();
         let (name, advance): (_, Arc<dyn Advance>) = match kind {
             Kind::Sqlite => {
                 let path = database.path().to_string_lossy().into_owned();
