@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::{Attempt, JobId, StageVersion, TaskId};
+use crate::{Attempt, JobId, StageVersion, TaskId, job::Place};
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +28,13 @@ pub struct AdvanceOrder {
 }
 
 impl AdvanceOrder {
+    /// The guard of the move: the task is still on the order's visit to its stage. A stage alone does not tell that: a
+    /// task that was moved on and sent back stands in it again.
+    #[must_use]
+    pub fn holds_for(&self, place: &Place) -> bool {
+        place.stage == self.from && place.version == self.version
+    }
+
     /// The key under which the next job is enqueued, unique per visit to a stage.
     #[must_use]
     pub fn source_key(&self) -> String {

@@ -74,7 +74,7 @@ pub enum PassKind {
     Wake,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Streak {
     ticks: u32,
     /// The tick in which it was raised last.
@@ -88,7 +88,7 @@ const REMEMBERED: usize = 10_000;
 ///
 /// **Invariant:** a streak of `n` means that the attempt's executor was seen dead in each of the `n` latest
 /// ticks. Whatever breaks that row clears it: alive, unknown, a probe that failed, a tick that did not look.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Observations {
     tick: u64,
     streaks: BTreeMap<Attempt, Streak>,

@@ -78,14 +78,24 @@ impl Reaper {
 
     /// One tick: looks, claims, asks the gates, stops what must be stopped, delivers; and waits for all of it.
     pub fn run_once(&self) -> PassReport {
+        self.pass_once(PassKind::Tick)
+    }
+
+    /// As [`run_once`](Self::run_once), but as something has woken the reaper: what is due by time is looked at and what
+    /// was seen dead in the latest tick, and no row of dead observations grows.
+    pub fn wake_once(&self) -> PassReport {
+        self.pass_once(PassKind::Wake)
+    }
+
+    fn pass_once(&self, kind: PassKind) -> PassReport {
         let engine = &self.engine;
-        let (mut report, mut after) = engine.pass(PassKind::Tick);
+        let (mut report, mut after) = engine.pass(kind);
         let rest = finish_pass(engine, &mut report, &mut after);
         if let Err(error) = rest {
             tracing::error!(%error, "the pass was not finished");
             report.error = Some(error.to_string());
         }
-        if engine.leases_due() || report.mode == Mode::Off {
+        if kind == PassKind::Tick && (engine.leases_due() || report.mode == Mode::Off) {
             report.leases_removed = engine.reclaim_leases();
         }
         engine.conclude(&report);

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use reaper_core::{Attempt, Effect, Mode, Signature, Status, job::Basis};
+use reaper_core::{Attempt, Effect, Mode, Signature, job::Basis};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -102,7 +102,8 @@ pub struct Death {
     pub young: bool,
 }
 
-/// A claim: which attempt, on what facts, how it is settled, and what follows.
+/// A claim: which attempt, on what facts, how it is settled, and what follows. When it is won is said by its guard,
+/// [`Claim::holds_for`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     /// The id of its event.
@@ -134,24 +135,6 @@ impl Claim {
         self.by == Actor::Reaper
             && matches!(self.settlement, Settlement::Requeue { .. })
             && self.basis.exit.is_none()
-    }
-
-    /// Whether such a claim can be won on any row at all: the first part of the guard, the same for every store.
-    ///
-    /// A reaper and a monitor settle what runs, and a late finish: a queued job with an exit 0. A person may also
-    /// requeue or end a job that does not run. A stop is announced only to what runs, and only a queued job's exit
-    /// is dismissed. A claim that cannot be won is [`Outcome::Lost`].
-    #[must_use]
-    pub fn can_be_won(&self) -> bool {
-        let late = self.basis.exit.is_some_and(|exit| exit.is_success());
-        match (self.settlement, self.basis.status) {
-            (Settlement::Dismiss, Status::Queued) => late,
-            (Settlement::Dismiss, _) => false,
-            (_, Status::Running) => true,
-            (Settlement::Terminate, _) => false,
-            (Settlement::Done, Status::Queued) => late || self.by == Actor::Person,
-            (Settlement::Done | Settlement::Requeue { .. } | Settlement::Fail, _) => self.by == Actor::Person,
-        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod facts;
 pub mod foreign;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod form;
+pub mod guard;
 pub mod history;
 pub mod instances;
 pub mod memory;
@@ -40,6 +41,7 @@ pub use control::Control;
 pub use error::StoreError;
 pub use facts::Facts;
 pub use foreign::Foreign;
+pub use guard::Standing;
 pub use history::History;
 pub use instances::Instances;
 pub use memory::MemoryStore;

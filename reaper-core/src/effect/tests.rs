@@ -26,6 +26,14 @@ fn keys_name_what_happens_once() {
     assert_eq!(claim_key(&attempt, &Effect::Alert(alert)), "7:4711:alert");
 }
 
+#[test]
+fn an_order_is_for_one_visit_to_one_stage() {
+    let place = |stage: &str, version: i64| Place { stage: stage.into(), version: version.into() };
+    assert!(order().holds_for(&place("architecture", 99)));
+    assert!(!order().holds_for(&place("architecture", 100)), "it was sent back");
+    assert!(!order().holds_for(&place("development", 99)));
+}
+
 fn plain(text: &str, max: usize) -> String {
     Plain { text, max }.to_string()
 }

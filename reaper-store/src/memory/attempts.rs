@@ -162,11 +162,8 @@ impl Tables {
 
     /// A write under the fence of an attempt that runs.
     fn write(&mut self, attempt: &Attempt, change: impl FnOnce(&mut JobRow)) -> Result<Written, StoreError> {
-        let mine = self
-            .jobs
-            .get(&attempt.job)
-            .is_some_and(|row| row.is(Status::Running) && attempt.fence.as_int() == Some(row.added.fence));
-        if !mine {
+        let standing = self.jobs.get(&attempt.job).and_then(|row| row.standing(&attempt.job));
+        if !standing.is_some_and(|row| row.runs_as(attempt)) {
             return Ok(Written::NotMine);
         }
         self.update_job(&attempt.job, change)?;

@@ -1,13 +1,13 @@
-//! The claim: the guard, the job's row, its event and its effect, under one lock.
+//! The claim: its guard is asked, and the job's row, its event and its effect are written, under one lock.
 
-use reaper_core::{JobId, Mode, Status, Timestamp, effect::claim_key};
+use reaper_core::{JobId, Status, Timestamp, effect::claim_key};
 
 use super::{
     MemoryStore, later,
     tables::{JobRow, Mark, Tables},
 };
 use crate::{
-    Claim, Claims, Outcome, Settlement, StoreError,
+    Claim, Claims, Outcome, Settlement, Standing, StoreError,
     claims::{Actor, EventId},
     history::Event,
 };
@@ -53,11 +53,16 @@ impl Claims for MemoryStore {
 }
 
 fn settle(tables: &mut Tables, claim: &Claim) -> Outcome {
-    if claim.by == Actor::Reaper && tables.mode != Mode::Enforce {
+    if claim.is_forbidden_in(tables.mode) {
         return Outcome::Forbidden(tables.mode);
     }
     let job = &claim.attempt.job;
-    if !tables.jobs.get(job).is_some_and(|row| holds(tables, job, row, claim)) {
+    let standing = tables.jobs.get(job).and_then(|row| row.standing(job));
+    let holds = standing.is_some_and(|row| {
+        let executor_is_shared = claim.settlement == Settlement::Terminate && shares_executor(tables, job);
+        claim.holds_for(&Standing { executor_is_shared, ..row })
+    });
+    if !holds {
         return Outcome::Lost;
     }
     let now = tables.now;
@@ -95,27 +100,13 @@ fn settle(tables: &mut Tables, claim: &Claim) -> Outcome {
     Outcome::Won
 }
 
-/// The guard: the fence, the whole basis, and what the settlement demands beside them.
-fn holds(tables: &Tables, job: &JobId, row: &JobRow, claim: &Claim) -> bool {
-    let basis = claim.can_be_won()
-        && claim.attempt.fence.as_int() == Some(row.added.fence)
-        && row.basis().as_ref() == Some(&claim.basis);
-    basis
-        && match claim.settlement {
-            Settlement::Requeue { rescue_cap: Some(cap), .. } => {
-                row.attempts < row.max_attempts && row.added.rescues < cap
-            }
-            Settlement::Terminate => !tables.jobs.iter().any(|(other, theirs)| {
-                other != job
-                    && theirs.is(Status::Running)
-                    && theirs.added.executor.is_some()
-                    && theirs.added.executor == row.added.executor
-            }),
-            Settlement::Requeue { rescue_cap: None, .. }
-            | Settlement::Done
-            | Settlement::Fail
-            | Settlement::Dismiss => true,
-        }
+/// Whether another running row names the executor that this one names.
+fn shares_executor(tables: &Tables, job: &JobId) -> bool {
+    let executor = tables.jobs.get(job).and_then(|row| row.added.executor.as_ref());
+    executor.is_some_and(|executor| {
+        let mut others = tables.jobs.iter().filter(|(other, row)| *other != job && row.is(Status::Running));
+        others.any(|(_, row)| row.added.executor.as_ref() == Some(executor))
+    })
 }
 
 fn write(row: &mut JobRow, claim: &Claim, now: Timestamp) {

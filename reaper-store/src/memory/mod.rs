@@ -9,6 +9,7 @@
 //!
 //! [`Foreign`]: crate::foreign::Foreign
 
+mod advance;
 mod attempts;
 mod claims;
 mod control;
@@ -33,6 +34,7 @@ use std::{
 use chrono::TimeDelta;
 use reaper_core::Timestamp;
 
+pub use advance::CarriedOut;
 use tables::Tables;
 
 /// A store in memory.

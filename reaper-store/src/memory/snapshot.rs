@@ -6,7 +6,7 @@ use reaper_core::{
 };
 
 use super::tables::{JobRow, Tables};
-use crate::facts::Row;
+use crate::{Standing, facts::Row};
 
 impl JobRow {
     /// The run, unless the attempt before left it behind.
@@ -36,6 +36,18 @@ impl JobRow {
             attach: self.added.attach,
             beat: self.added.beat.map(|beat| beat.count),
             terminating_at: self.added.terminating_at,
+        })
+    }
+
+    /// What a guard looks at; `None` where its status is no status. Other rows are not looked at.
+    pub(super) fn standing(&self, id: &JobId) -> Option<Standing> {
+        Some(Standing {
+            attempt: Attempt { job: id.clone(), fence: self.added.fence.into() },
+            basis: self.basis()?,
+            attempts: self.attempts,
+            max_attempts: self.max_attempts,
+            rescues: self.added.rescues,
+            executor_is_shared: false,
         })
     }
 }

@@ -162,6 +162,8 @@ pub(super) struct Tables {
     pub(super) events: Vec<Event>,
     pub(super) marks: BTreeMap<EventId, Mark>,
     pub(super) outbox: BTreeMap<String, Stored>,
+    /// The keys of the orders that were carried out.
+    pub(super) advances: BTreeSet<String>,
     pub(super) mode: Mode,
     pub(super) breaker: Breaker,
     pub(super) pass: Option<PassNote>,
@@ -182,6 +184,7 @@ impl Tables {
             events: Vec::new(),
             marks: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            advances: BTreeSet::new(),
             mode: Mode::default(),
             breaker: Breaker::default(),
             pass: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use reaper_core::{JobId, NodeId, Timestamp};
 
-use super::MemoryStore;
+use super::{CarriedOut, MemoryStore};
 use crate::{
     Attempts, Claim, Claims, Facts, History, Nodes, Outbox, Outcome, Settlement,
     attempts::{Recorded, Wants},
@@ -119,4 +119,29 @@ fn a_declared_node_is_pruned_with_its_declaration() {
     assert_eq!(store.beat_node(&beat).unwrap(), Beaten::DeclaredDead);
     assert_eq!(store.prune(start() + TimeDelta::seconds(61)).unwrap(), 2, "the event and the node");
     assert_eq!(store.nodes().unwrap(), []);
+}
+
+#[test]
+fn an_order_is_carried_out_once_and_only_on_its_visit() {
+    let store = store();
+    let task = store.insert_task(None, "architecture").unwrap();
+    let queued = ForeignJob { task: Some(task.clone()), ..ForeignJob::default() };
+    let job = store.insert_job(&queued).unwrap();
+    let version = || store.job(&job).unwrap().unwrap().unwrap().task.unwrap().place.unwrap().version;
+    let order = reaper_core::AdvanceOrder {
+        task: task.clone(),
+        repo: "shop".into(),
+        from: "architecture".into(),
+        version: version(),
+        to: "development".into(),
+        next_agent: Some("tester".into()),
+    };
+    let CarriedOut::Moved(Some(next)) = store.carry_out(&order) else { panic!("it was not moved") };
+    assert_eq!(store.job(&next).unwrap().unwrap().unwrap().agent, "tester");
+    store.set_stage(&task, "architecture").unwrap();
+    assert_eq!(store.carry_out(&order), CarriedOut::Before);
+    let stale = reaper_core::AdvanceOrder { version: 1.into(), ..order.clone() };
+    assert_eq!(store.carry_out(&stale), CarriedOut::Superseded(Some("architecture".into())));
+    let again = reaper_core::AdvanceOrder { version: version(), ..order };
+    assert!(matches!(store.carry_out(&again), CarriedOut::Moved(Some(_))), "another visit");
 }

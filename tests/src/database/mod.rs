@@ -71,7 +71,17 @@ impl Database {
     /// A SQLite database that was made with plain SQL and holds nothing of Reaper.
     #[must_use]
     pub fn foreign() -> Self {
-        let database = Self { dir: tempfile::tempdir().unwrap(), scratch: None };
+        Self::foreign_in(tempfile::tempdir().unwrap())
+    }
+
+    /// The same in a folder in memory, where there is one: for tests that write much and lose nothing with the machine.
+    #[must_use]
+    pub fn volatile() -> Self {
+        Self::foreign_in(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    fn foreign_in(dir: TempDir) -> Self {
+        let database = Self { dir, scratch: None };
         database.sql(SEED_TABLES);
         database
     }
@@ -89,10 +99,15 @@ impl Database {
     /// The same, adopted.
     #[must_use]
     pub fn adopted_on(kind: Kind) -> Option<(Self, Arc<dyn Store>)> {
-        let database = Self::foreign_on(kind)?;
-        let store: Arc<dyn Store> = match &database.scratch {
+        Self::foreign_on(kind).map(Self::adopt)
+    }
+
+    /// Adopts it.
+    #[must_use]
+    pub fn adopt(self) -> (Self, Arc<dyn Store>) {
+        let store: Arc<dyn Store> = match &self.scratch {
             None => {
-                let store = reaper_store::sqlite::SqliteStore::open(&database.path(), Default::default()).unwrap();
+                let store = reaper_store::sqlite::SqliteStore::open(&self.path(), Default::default()).unwrap();
                 store.migrate().unwrap();
                 Arc::new(store)
             }
@@ -103,7 +118,7 @@ impl Database {
                 Arc::new(store)
             }
         };
-        Some((database, store))
+        (self, store)
     }
 
     /// The seed's tables in a PostgreSQL database that is empty.

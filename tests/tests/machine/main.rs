@@ -1,0 +1,98 @@
+//! Random sequences of all that anyone can do, in step on the store in memory, on SQLite and on PostgreSQL: after each
+//! step all of them show the same, and every invariant holds; at the end the faults stop and everything converges.
+//!
+//! `REAPER_MACHINE_CASES` says how many sequences are tried. What fails is shortened and printed, and its seed is kept
+//! in `tests/golden/machine.seeds`, from which it is tried first the next time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by a panic, its helpers too"
+)]
+
+mod finish;
+mod governed;
+mod laws;
+mod reference;
+mod side;
+mod world;
+
+use std::sync::atomic::Ordering;
+
+use proptest::test_runner::{Config, FileFailurePersistence};
+use proptest_state_machine::{StateMachineTest, prop_state_machine};
+use reaper_tests::database::Kind;
+
+use self::{
+    reference::{Reference, Step},
+    side::Side,
+};
+
+/// All databases that are to be had, in step.
+#[derive(Debug)]
+struct Machine;
+
+impl StateMachineTest for Machine {
+    type SystemUnderTest = Vec<Side>;
+    type Reference = Reference;
+
+    fn init_test(_: &Reference) -> Vec<Side> {
+        let databases = [Kind::Sqlite, Kind::Postgres].into_iter().filter_map(Side::on);
+        std::iter::once(Side::memory()).chain(databases).collect()
+    }
+
+    fn apply(mut sides: Vec<Side>, _: &Reference, step: Step) -> Vec<Side> {
+        let came = |side: &mut Side| match step {
+            Step::Pass(who, kind) => side.watched_pass(who, kind),
+            ref other => side.take(other),
+        };
+        let told: Vec<_> = sides.iter_mut().map(came).collect();
+        for (side, other) in sides.iter().zip(&told) {
+            assert_eq!(told[0], *other, "{step:?}: memory, and {}", side.name);
+        }
+        sides
+    }
+
+    fn check_invariants(sides: &Vec<Side>, reference: &Reference) {
+        let view = sides[0].view();
+        for side in sides {
+            side.check();
+            assert_eq!(view, side.view(), "memory, and {}", side.name);
+            let truth = side.truth();
+            assert_eq!(truth.gate, reference.gate, "{}", side.name);
+            assert_eq!(side.store.down.load(Ordering::SeqCst), reference.is_down, "{}", side.name);
+            let more = truth
+                .moves
+                .iter()
+                .filter(|(_, how)| matches!(how, reaper_gate::advance::Advanced::Advanced { next: Some(_) }));
+            assert_eq!(truth.jobs.len(), reference.jobs + more.count(), "{}: a job came from nowhere", side.name);
+        }
+    }
+
+    fn teardown(sides: Vec<Side>, _: Reference) {
+        for mut side in sides {
+            side.converge();
+        }
+    }
+}
+
+fn config() -> Config {
+    let cases = std::env::var("REAPER_MACHINE_CASES").ok().and_then(|cases| cases.parse().ok());
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/machine.seeds");
+    Config {
+        cases: cases.unwrap_or(CASES),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
+        max_shrink_iters: 400,
+        ..Config::default()
+    }
+}
+
+/// How many sequences are tried where nothing else is asked for.
+const CASES: u32 = 24;
+
+prop_state_machine! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn all_databases_in_step(sequential 30..80 => Machine);
+}
