@@ -8,6 +8,7 @@
 #[cfg(unix)]
 use crate::pg::{self, Cluster, Durability};
 use crate::{
+    peers,
     run::Run,
     step::{Failed, Output, Step},
 };
@@ -41,6 +42,8 @@ pub(crate) struct Wanted {
     pub(crate) short: bool,
     /// With ten million finished jobs and events.
     pub(crate) history: bool,
+    /// With what others do today, which is installed first.
+    pub(crate) peers: bool,
     /// How many of those instead.
     pub(crate) past: Option<String>,
     /// Only the tables whose names hold this.
@@ -66,6 +69,9 @@ impl Wanted {
         }
         if self.history {
             command.arg("--history");
+        }
+        if self.peers {
+            command.arg("--peers").arg(peers::install(workspace)?);
         }
         if let Some(only) = &self.only {
             command.args(["--only", only]);

@@ -37,6 +37,8 @@ pub struct Arguments {
     pub output: Output,
     /// Where the pictures go.
     pub pictures: Option<PathBuf>,
+    /// Where the peers are installed.
+    pub peers: Option<PathBuf>,
     /// This process measures one thing for another one.
     pub child: Option<Child>,
     /// This process is one of many that settle all that is to be settled in this database.
@@ -58,6 +60,7 @@ impl Arguments {
             only: String::new(),
             output: Output::Text,
             pictures: None,
+            peers: None,
             child: None,
             racer: None,
         };
@@ -71,6 +74,7 @@ impl Arguments {
                 "--past" => arguments.past = value().parse().unwrap(),
                 "--only" => arguments.only = value(),
                 "--pictures" => arguments.pictures = Some(value().into()),
+                "--peers" => arguments.peers = Some(value().into()),
                 "--output" => {
                     arguments.output = match value().as_str() {
                         "text" => Output::Text,
