@@ -61,11 +61,11 @@ impl Wanted {
     pub(crate) fn run(&self, workspace: &crate::workspace::Workspace) -> Result<(), Failed> {
         let mut command = workspace.cargo();
         command.args(BENCH).args(["--output", &self.output]);
-        // A short run measures nothing that a picture should show.
+        // A short run measures nothing that the docs should show.
         if self.short {
             command.arg("--short");
         } else {
-            command.arg("--pictures").arg(workspace.root.join(PICTURES));
+            command.arg("--keep").arg(workspace.root.join(DOCS));
         }
         if self.history {
             command.arg("--history");
@@ -95,5 +95,5 @@ const BENCH: [&str; 7] = ["bench", "--quiet", "--package", "reaper-tests", "--be
 const AS_TESTED: [&str; 8] =
     ["test", "--quiet", "--workspace", "--all-features", "--bench", "speed", "--", "--short"];
 
-/// Where the pictures go.
-const PICTURES: &str = "tests/docs";
+/// Where the tables and the pictures are kept.
+const DOCS: &str = "tests/docs";
