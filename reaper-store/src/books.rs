@@ -103,16 +103,10 @@ impl<'n> Note<'n> {
     pub(crate) fn of_witnessed(exit: &'n WitnessedExit) -> Self {
         let running = Status::Running.as_str();
         Self {
-            id: EventId::draw(),
             job: Some(&exit.attempt.job.0),
             fence: Some(&exit.attempt.fence.0),
-            actor: Actor::Reaper,
-            action: "exit",
-            rule: "",
-            reason: Cow::Owned(exit.reason()),
-            from: Some(running),
-            to: running,
             evidence: exit.evidence().to_string(),
+            ..Self::about(Actor::Reaper, "exit", exit.reason(), Some(running), running)
         }
     }
 

@@ -1,6 +1,7 @@
 //! The parts that the statement of a load is the union of, and how far each of them is read.
 //!
-//! The statement's text is each database's own; its parts, their numbers and the names of their places are the same.
+//! The statement's text is each database's own; its parts, their numbers and the names of their places are the same. One
+//! whose index sorts a missing time before all others has no parts for those alone.
 
 use reaper_core::Timestamp;
 

@@ -8,6 +8,7 @@
 #[cfg(unix)]
 use crate::pg::{self, Cluster, Durability};
 use crate::{
+    peers,
     run::Run,
     step::{Failed, Output, Step},
 };
@@ -45,6 +46,8 @@ pub(crate) struct Wanted {
     pub(crate) short: bool,
     /// With ten million finished jobs and events.
     pub(crate) history: bool,
+    /// With what others do today, which is installed first.
+    pub(crate) peers: bool,
     /// How many of those instead.
     pub(crate) past: Option<String>,
     /// Only the tables whose names hold this.
@@ -63,14 +66,17 @@ impl Wanted {
         let mut command = workspace.cargo();
         command.args(["bench", "--quiet", "--package", "reaper-tests", "--bench", &self.bench, "--"]);
         command.args(["--output", &self.output]);
-        // A short run measures nothing that a picture should show.
+        // A short run measures nothing that the docs should show.
         if self.short {
             command.arg("--short");
         } else if self.bench == SPEED {
-            command.arg("--pictures").arg(workspace.root.join(PICTURES));
+            command.arg("--keep").arg(workspace.root.join(DOCS));
         }
         if self.history {
             command.arg("--history");
+        }
+        if self.peers {
+            command.arg("--peers").arg(peers::install(workspace)?);
         }
         if let Some(only) = &self.only {
             command.args(["--only", only]);
@@ -93,5 +99,5 @@ pub(crate) const SPEED: &str = "speed";
 /// All of them.
 pub(crate) const BENCHES: [&str; 2] = [SPEED, "latency"];
 
-/// Where the pictures go.
-const PICTURES: &str = "tests/docs";
+/// Where the tables and the pictures are kept.
+const DOCS: &str = "tests/docs";

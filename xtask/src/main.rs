@@ -16,6 +16,7 @@ mod features;
 mod files;
 mod fmt;
 mod markdown;
+mod peers;
 #[cfg(unix)]
 mod pg;
 mod process;
@@ -103,6 +104,10 @@ fn with_options(step: Command) -> Command {
         .arg(flag("short", "10,000 rows and one round, as in `ci`; draws nothing"))
         .arg(flag("history", "Also ten million finished jobs and as many events (slow)"))
         .arg(Arg::new("past").long("past").value_name("COUNT").help("With --history: so many instead"))
+        .arg(flag(
+            "peers",
+            "Also what others do today, installed from the package registries into the target folder",
+        ))
         .arg(Arg::new("only").long("only").value_name("NAME").help("Only the tables whose names hold this"))
         .arg(
             Arg::new("output")
@@ -119,6 +124,7 @@ fn wanted(options: &ArgMatches) -> bench::Wanted {
         bench: text("bench").unwrap_or_default(),
         short: options.get_flag("short"),
         history: options.get_flag("history"),
+        peers: options.get_flag("peers"),
         past: text("past"),
         only: text("only"),
         output: text("output").unwrap_or_default(),

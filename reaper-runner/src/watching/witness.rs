@@ -6,8 +6,8 @@
 //! work: nobody is left, or the executor is dead, and the code stands in the evidence of the claim.
 
 use reaper_core::{
-    Action, Attempt, Finding, JobSnapshot, Liveness, Mode, PassKind, Policy, Sighting, Timestamp, job::Exit,
-    plan::Planned,
+    Action, Attempt, Finding, JobSnapshot, Liveness, Mode, Observation, PassKind, Policy, Reason, Sighting,
+    Timestamp, job::Exit, plan::Planned,
 };
 use reaper_gate::liveness::watch::{Role, WitnessedExit as Seen};
 use reaper_store::{
@@ -45,7 +45,7 @@ impl Watching {
     fn matters(&self, attempt: &Attempt, seen: Seen, policy: &Policy) -> bool {
         let is_fatal = |agent: &str| {
             let exit = Exit { code: seen.code, at: Timestamp::UNIX_EPOCH };
-            policy.limits_for(agent).exit.is_fatal(&exit)
+            policy.limits_for(agent).exit.is_fatal(Reason::ExitNonzero, Some(&exit), &Observation::NONE)
         };
         seen.code >= 0 || self.followed.get(attempt).is_some_and(|followed| is_fatal(&followed.agent))
     }

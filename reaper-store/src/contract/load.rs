@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use reaper_core::{
     JobId, NodeId, ProcessIdentity, Timestamp,
-    node::{LostAttempts, LostNode},
+    node::{Lost, LostAttempts},
 };
 
 use super::{
@@ -197,7 +197,8 @@ pub fn a_lost_node_beside_new_attempts_of_this_host(subject: &dyn Subject) {
     let (there, here) = (process("there", 11), process("here", 12));
     let job = attached(scene, &here, Some(&there));
     let at = scene.job(&job).started_at.expect("it began");
-    let lost = vec![LostNode { id: NodeId::of(&there), attempts: LostAttempts::All }];
+    let lost =
+        vec![Lost { host: there.host.clone(), prefix: NodeId::of(&there).prefix(), attempts: LostAttempts::All }];
     for since in [None, Some(at), Some(at + TimeDelta::hours(1))] {
         let here = Some(Here { host: "here".into(), bare_pids: true, since });
         let wanted = Wanted { here, lost: lost.clone(), ..nothing() };

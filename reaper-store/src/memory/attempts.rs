@@ -156,6 +156,9 @@ impl Tables {
             from: running(),
             to: running(),
             evidence: exit.evidence(),
+            agent: None,
+            signature: None,
+            late: None,
         });
         Ok(Testified::Recorded)
     }

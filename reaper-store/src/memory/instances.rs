@@ -53,6 +53,9 @@ impl Tables {
             from: Some("latest".into()),
             to: Some("superseded".into()),
             evidence: serde_json::Value::Null,
+            agent: None,
+            signature: None,
+            late: None,
         };
         self.events.push(event);
     }

@@ -6,21 +6,15 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
         WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
-            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
@@ -30,16 +24,16 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
         ORDER BY j.id LIMIT :limit_suspects)
     UNION ALL (SELECT 6 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = :host
-            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
         ORDER BY j.id LIMIT :limit_executors)
     UNION ALL (SELECT 7 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = :host
-            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
             AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_monitors)
     UNION ALL (SELECT 8 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
-            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
             AND coalesce(j.reaper_inherited, 0) & 1 = 0 AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_bare)
     UNION ALL (SELECT 9 AS part, NULL::bigint AS k, j.id
@@ -81,31 +75,25 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
         WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
-            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
     UNION ALL (SELECT 6 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = :host
-            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END
         ORDER BY j.id LIMIT :limit_executors)
     UNION ALL (SELECT 7 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = :host
-            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END
             AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_monitors)
     ) j ON true;
@@ -185,21 +173,15 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
         WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
-            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
@@ -208,20 +190,14 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
 -- LOAD_ON
 SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
@@ -231,16 +207,16 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
         ORDER BY j.id LIMIT :limit_suspects)
     UNION ALL (SELECT 6 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = :host
-            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
         ORDER BY j.id LIMIT :limit_executors)
     UNION ALL (SELECT 7 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = :host
-            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
             AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_monitors)
     UNION ALL (SELECT 8 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
-            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
             AND coalesce(j.reaper_inherited, 0) & 1 = 0 AND split_part(j.reaper_monitor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_bare)
     UNION ALL (SELECT 9 AS part, NULL::bigint AS k, j.id
@@ -280,30 +256,24 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
 -- LOAD_HEALTHY_ON
 SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
     UNION ALL (SELECT 6 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = :host
-            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND j.id > :after_executors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END
         ORDER BY j.id LIMIT :limit_executors)
     UNION ALL (SELECT 7 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = :host
-            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND j.id > :after_monitors AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END
             AND split_part(j.reaper_executor, '/', 1) IS DISTINCT FROM :host
         ORDER BY j.id LIMIT :limit_monitors)
     ) j ON true;
@@ -375,20 +345,14 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
 -- LOAD_DUE_ON
 SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
@@ -403,9 +367,11 @@ SELECT j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THE
 -- RUNNING
 SELECT
     (SELECT count(*) FROM (SELECT FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NULL ORDER BY reaper_started_at, id LIMIT :limit) AS unexited)
+        WHERE status = 'running' AND reaper_exit_code IS NULL
+        ORDER BY coalesce(reaper_started_at, '-9223372036854775808'), id LIMIT :limit) AS unexited)
     + (SELECT count(*) FROM (SELECT FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NOT NULL ORDER BY reaper_exit_at, id LIMIT :limit) AS exited);
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL
+        ORDER BY coalesce(reaper_exit_at, '-9223372036854775808'), id LIMIT :limit) AS exited);
 
 -- CENSUS
 SELECT status::text, count(*) FROM jobs GROUP BY status;
@@ -414,7 +380,7 @@ SELECT status::text, count(*) FROM jobs GROUP BY status;
 SELECT id, k FROM (
     (SELECT reaper_started_at AS k, id FROM jobs
         WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NOT NULL
-        ORDER BY reaper_started_at, id LIMIT 1)
+        ORDER BY coalesce(reaper_started_at, '-9223372036854775808'), id LIMIT 1)
     UNION ALL (SELECT reaper_started_at AS k, id FROM jobs
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_started_at IS NOT NULL
         ORDER BY reaper_started_at, id LIMIT 1)
@@ -647,7 +613,7 @@ SELECT value FROM reaper_settings WHERE key = :key;
 SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
         WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
-            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')),
+            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A')),
     floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
     CASE WHEN EXISTS (SELECT FROM reaper_outbox WHERE state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint)) THEN 1 ELSE 0 END) AS c (version, triggers, now, mode, breaker, due) LEFT JOIN reaper_nodes n ON :nodes = 1;
 
@@ -757,13 +723,13 @@ SELECT count(*) FROM agent_runs WHERE id = :run;
 SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
         WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
-            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A'));
+            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A'));
 
 -- PREPARE
 SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
         WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
-            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')),
+            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A')),
     CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN set_config('synchronous_commit', 'on', true) END,
     set_config('plan_cache_mode', 'force_generic_plan', true), set_config('lock_timeout', :lock_timeout, true), set_config('statement_timeout', :statement_timeout, true),
     set_config('idle_in_transaction_session_timeout', :idle, true);

@@ -35,8 +35,10 @@ pub struct Arguments {
     pub only: String,
     /// How the tables are printed.
     pub output: Output,
-    /// Where the pictures go.
-    pub pictures: Option<PathBuf>,
+    /// Where the tables and the pictures are kept.
+    pub keep: Option<PathBuf>,
+    /// Where the peers are installed.
+    pub peers: Option<PathBuf>,
     /// This process measures one thing for another one.
     pub child: Option<Child>,
     /// This process is one of many that settle all that is to be settled in this database.
@@ -57,7 +59,8 @@ impl Arguments {
             past: 10_000_000,
             only: String::new(),
             output: Output::Text,
-            pictures: None,
+            keep: None,
+            peers: None,
             child: None,
             racer: None,
         };
@@ -70,7 +73,8 @@ impl Arguments {
                 "--history" => arguments.history = true,
                 "--past" => arguments.past = value().parse().unwrap(),
                 "--only" => arguments.only = value(),
-                "--pictures" => arguments.pictures = Some(value().into()),
+                "--keep" => arguments.keep = Some(value().into()),
+                "--peers" => arguments.peers = Some(value().into()),
                 "--output" => {
                     arguments.output = match value().as_str() {
                         "text" => Output::Text,

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use crate::{
     rounds::{Measured, Role, micros},
-    table::{Case, Table},
+    table::{Case, Table, figures},
 };
 
 /// Writes `<name>.svg` for the tables of idle passes and of rescues.
@@ -95,10 +95,17 @@ fn lines(table: &Table) -> String {
     frame(&table.title, 350.0, &body)
 }
 
-/// The time of each relative to its limit.
+/// The time of each relative to its limit: as a length, or as its logarithm where lengths would hide all but one.
 fn bars(table: &Table) -> String {
     let points = all(table);
     let most = points.iter().map(|(_, _, one)| one.ratio.median).fold(1.0, f64::max);
+    let share = |ratio: f64| {
+        if most <= MOST_AS_LENGTH {
+            ratio / most
+        } else {
+            (ratio / LEAST).log10().max(0.0) / (most / LEAST).log10()
+        }
+    };
     let (mut body, mut y, mut case) = (String::new(), 34.0, "");
     for (name, _, one) in &points {
         if *name != case {
@@ -107,20 +114,30 @@ fn bars(table: &Table) -> String {
             case = name;
             y += 6.0;
         }
-        let (width, role) = (one.ratio.median / most * 280.0, one.role.as_str());
+        let (width, role) = (share(one.ratio.median) * 280.0, one.role.as_str());
         writeln!(body, "<text x=\"250\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", y + 12.0, one.who).unwrap();
         writeln!(body, "<rect class=\"{role}\" x=\"258\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"14\"/>")
             .unwrap();
         let label = if one.role == Role::Limit {
             format!("1 = {:.0} ms", micros(one.time) / 1000.0)
         } else {
-            format!("{:.2}", one.ratio.median)
+            figures(one.ratio.median)
         };
         writeln!(body, "<text x=\"{:.1}\" y=\"{:.1}\">{label}</text>", 264.0 + width, y + 12.0).unwrap();
         y += 20.0;
     }
+    if most > MOST_AS_LENGTH {
+        y += 14.0;
+        writeln!(body, "<text x=\"10\" y=\"{y:.1}\">the lengths are logarithms, from {LEAST} on</text>").unwrap();
+    }
     frame(&table.title, y + 10.0, &body)
 }
+
+/// Up to this ratio a bar is as long as its ratio is great.
+const MOST_AS_LENGTH: f64 = 8.0;
+
+/// Where bars begin that are logarithms.
+const LEAST: f64 = 0.1;
 
 fn all(table: &Table) -> Vec<(&str, f64, &Measured)> {
     let cases = table.cases.iter().filter_map(|case| match case {

@@ -18,6 +18,7 @@
 mod arguments;
 mod claims;
 mod draw;
+mod keep;
 mod memory;
 mod parts;
 mod postgres;
@@ -44,7 +45,8 @@ fn main() {
         Output::Text => tables.iter().for_each(|table| println!("{}", table.text())),
         Output::Json => println!("{}", serde_json::to_string_pretty(&table::json(&tables)).unwrap()),
     }
-    if let Some(folder) = &arguments.pictures {
+    if let Some(folder) = &arguments.keep {
         draw::write(folder, &tables);
+        keep::keep(folder, &tables);
     }
 }

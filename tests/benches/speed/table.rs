@@ -48,7 +48,7 @@ impl Table {
         let mut text = format!("### {}\n\n", self.title);
         let times = self.cases.iter().any(|case| matches!(case, Case::Times { .. }));
         text.push_str(if times {
-            "| case | who | | median | x limit: median (min to max) | goal |\n|---|---|---|---:|---:|---:|\n"
+            "| case | who | role | median | x limit: median (min to max) | goal |\n|---|---|---|---:|---:|---:|\n"
         } else {
             "| what | value | goal |\n|---|---:|---:|\n"
         });
@@ -83,7 +83,7 @@ fn line(case: &str, one: &Measured) -> String {
 }
 
 /// A ratio with as many digits as mean something.
-fn figures(ratio: f64) -> String {
+pub fn figures(ratio: f64) -> String {
     if ratio < 20.0 { format!("{ratio:.2}") } else { format!("{ratio:.0}") }
 }
 

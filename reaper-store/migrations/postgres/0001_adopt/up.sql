@@ -145,9 +145,9 @@ CREATE TABLE IF NOT EXISTS reaper_advances (
 
 -- The sets that a pass loads, each by an index of its own. None grows with jobs that are finished.
 
-CREATE INDEX IF NOT EXISTS reaper_jobs_exit ON jobs (reaper_exit_at, id)
+CREATE INDEX IF NOT EXISTS reaper_jobs_exit ON jobs (coalesce(reaper_exit_at, '-9223372036854775808'), id)
     WHERE status = 'running' AND reaper_exit_code IS NOT NULL;
-CREATE INDEX IF NOT EXISTS reaper_jobs_age ON jobs (reaper_started_at, id)
+CREATE INDEX IF NOT EXISTS reaper_jobs_age ON jobs (coalesce(reaper_started_at, '-9223372036854775808'), id)
     WHERE status = 'running' AND reaper_exit_code IS NULL;
 CREATE INDEX IF NOT EXISTS reaper_jobs_late ON jobs (id)
     WHERE status = 'queued' AND reaper_exit_code = 0;

@@ -10,7 +10,7 @@ macro_rules! not_due {
 
 /// The beginning of a part: its number, the key that it is ordered by, its columns.
 macro_rules! part {
-    ($number:literal, $key:literal) => {
+    ($number:literal, $key:expr) => {
         concat!("(SELECT ", $number, " AS part, ", $key, "::bigint AS k, j.id FROM jobs j\n        WHERE ")
     };
 }
@@ -50,7 +50,8 @@ macro_rules! lost_part {
             ", l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
             AND ",
             not_due!(),
-            " AND j.id <> ALL(:suspects)
+            unsuspected!(),
+            "
             AND NOT (",
             here!(),
             " AND (:since IS NULL
@@ -66,34 +67,45 @@ macro_rules! lost_part {
     };
 }
 
-/// The parts of what time brings up, and the late finishes.
+/// An instant as the indexes have it: one that is missing is due before all others, so that one search finds both.
+macro_rules! since {
+    ($column:literal) => {
+        concat!("coalesce(", $column, ", '-9223372036854775808')")
+    };
+}
+
+/// The parts of what time brings up, and the late finishes. A part without a key of its own stands within the one with.
 macro_rules! due_parts {
     () => {
-        concat!(part!(0, "NULL"),
-    "j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)",
-    "
+        concat!(
+            part!(1, since!("j.reaper_exit_at")),
+            "j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND ",
+            since!("j.reaper_exit_at"),
+            " <= :exits_until
+            AND (",
+            since!("j.reaper_exit_at"),
+            ", j.id) > (:key_exits, :after_exits)
+        ORDER BY ",
+            since!("j.reaper_exit_at"),
+            ", j.id LIMIT :limit_exits)",
+            "
     UNION ALL ",
-    part!(1, "j.reaper_exit_at"),
-    "j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)",
-    "
+            part!(3, since!("j.reaper_started_at")),
+            "j.status = 'running' AND j.reaper_exit_code IS NULL AND ",
+            since!("j.reaper_started_at"),
+            " <= :started_until
+            AND (",
+            since!("j.reaper_started_at"),
+            ", j.id) > (:key_starts, :after_starts)
+        ORDER BY ",
+            since!("j.reaper_started_at"),
+            ", j.id LIMIT :limit_starts)",
+            "
     UNION ALL ",
-    part!(2, "NULL"),
-    "j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)",
-    "
-    UNION ALL ",
-    part!(3, "j.reaper_started_at"),
-    "j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)",
-    "
-    UNION ALL ",
-    part!(4, "NULL"),
-    "j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
-        ORDER BY j.id LIMIT :limit_late)")
+            part!(4, "NULL"),
+            "j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
+        ORDER BY j.id LIMIT :limit_late)"
+        )
     };
 }
 
@@ -111,9 +123,17 @@ macro_rules! suspect_part {
     };
 }
 
+/// Not among those that were seen dead before. A comparison with each of a long list would be one for each row and each
+/// of them: this makes a hash of the list once.
+macro_rules! unsuspected {
+    () => {
+        " AND j.id NOT IN (SELECT unnest(:suspects))"
+    };
+}
+
 /// What runs on this host.
 macro_rules! here_parts {
-    () => {
+    ($more:expr) => {
         concat!(
             part!(6, "NULL"),
             "j.status = 'running' AND j.reaper_executor IS NOT NULL AND ",
@@ -121,7 +141,8 @@ macro_rules! here_parts {
             " = :host
             AND j.id > :after_executors AND ",
             not_due!(),
-            " AND j.id <> ALL(:suspects)
+            $more,
+            "
         ORDER BY j.id LIMIT :limit_executors)",
             "
     UNION ALL ",
@@ -131,7 +152,8 @@ macro_rules! here_parts {
             " = :host
             AND j.id > :after_monitors AND ",
             not_due!(),
-            " AND j.id <> ALL(:suspects)
+            $more,
+            "
             AND ",
             host!("j.reaper_executor"),
             " IS DISTINCT FROM :host
@@ -148,7 +170,8 @@ macro_rules! bare_part {
             "j.status = 'running' AND j.reaper_executor IS NULL AND j.pid IS NOT NULL AND j.id > :after_bare
             AND ",
             not_due!(),
-            " AND j.id <> ALL(:suspects)
+            unsuspected!(),
+            "
             AND coalesce(j.reaper_inherited, 0) & 1 = 0 AND ",
             host!("j.reaper_monitor"),
             " IS DISTINCT FROM :host
@@ -161,21 +184,37 @@ macro_rules! bare_part {
 macro_rules! new_parts {
     () => {
         concat!(
-            part!(11, "j.reaper_started_at"),
-            "j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
-            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+            part!(11, since!("j.reaper_started_at")),
+            "j.status = 'running' AND j.reaper_exit_code IS NULL AND ",
+            since!("j.reaper_started_at"),
+            " > :started_until
+            AND (",
+            since!("j.reaper_started_at"),
+            ", j.id) > (:key_new_starts, :after_new_starts)",
+            unsuspected!(),
+            "
             AND ",
             here!(),
             "
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
+        ORDER BY ",
+            since!("j.reaper_started_at"),
+            ", j.id LIMIT :limit_new_starts)
     UNION ALL ",
-            part!(12, "j.reaper_exit_at"),
-            "j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+            part!(12, since!("j.reaper_exit_at")),
+            "j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND ",
+            since!("j.reaper_exit_at"),
+            " > :exits_until
+            AND (",
+            since!("j.reaper_exit_at"),
+            ", j.id) > (:key_new_exits, :after_new_exits)",
+            unsuspected!(),
+            "
             AND ",
             here!(),
             "
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)"
+        ORDER BY ",
+            since!("j.reaper_exit_at"),
+            ", j.id LIMIT :limit_new_exits)"
         )
     };
 }
@@ -202,8 +241,7 @@ macro_rules! lost_parts {
 
 /// Where the rows of a load are: for each the number of its part, the key that the part is ordered by, its id; the clock
 /// stands beside each, and alone where there is none. The parts are disjoint, each is driven by an index of its own and
-/// holds at most so many rows; one that is not wanted, or was read to its end, has a limit of 0. The order of a part
-/// without a key begins with the column that is NULL in it, because the index has it so.
+/// holds at most so many rows; one that is not wanted, or was read to its end, has a limit of 0.
 macro_rules! places {
     ($checked:expr, $parts:expr) => {
         concat!(
@@ -230,7 +268,7 @@ macro_rules! all_parts {
             suspect_part!(),
             "
     UNION ALL ",
-            here_parts!(),
+            here_parts!(unsuspected!()),
             "
     UNION ALL ",
             bare_part!(),
@@ -275,7 +313,7 @@ macro_rules! healthy_parts {
             due_parts!(),
             "
     UNION ALL ",
-            here_parts!()
+            here_parts!("")
         )
     };
 }
@@ -331,22 +369,34 @@ statements! {
     JOB = concat!("SELECT ", job_columns!(), ", ", task_columns!(), " FROM jobs j", task_of!("j"), " WHERE j.id = :job");
 
     /// Every running row has an exit or none, and each half has an index.
-    RUNNING = "SELECT
+    RUNNING = concat!(
+    "SELECT
     (SELECT count(*) FROM (SELECT FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NULL ORDER BY reaper_started_at, id LIMIT :limit) AS unexited)
+        WHERE status = 'running' AND reaper_exit_code IS NULL
+        ORDER BY ",
+    since!("reaper_started_at"),
+    ", id LIMIT :limit) AS unexited)
     + (SELECT count(*) FROM (SELECT FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NOT NULL ORDER BY reaper_exit_at, id LIMIT :limit) AS exited)";
+        WHERE status = 'running' AND reaper_exit_code IS NOT NULL
+        ORDER BY ",
+    since!("reaper_exit_at"),
+    ", id LIMIT :limit) AS exited)"
+);
 
     CENSUS = "SELECT status::text, count(*) FROM jobs GROUP BY status";
 
-    OLDEST_RUNNING = "SELECT id, k FROM (
+    OLDEST_RUNNING = concat!(
+    "SELECT id, k FROM (
     (SELECT reaper_started_at AS k, id FROM jobs
         WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NOT NULL
-        ORDER BY reaper_started_at, id LIMIT 1)
+        ORDER BY ",
+    since!("reaper_started_at"),
+    ", id LIMIT 1)
     UNION ALL (SELECT reaper_started_at AS k, id FROM jobs
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_started_at IS NOT NULL
         ORDER BY reaper_started_at, id LIMIT 1)
-    ) AS oldest ORDER BY k, id LIMIT 1";
+    ) AS oldest ORDER BY k, id LIMIT 1"
+);
 
     /// Tasks in no final stage that have neither a live job nor an advance on its way. An effect is a text: one that is
     /// no JSON hinders nobody.

@@ -239,8 +239,8 @@ mod plans {
             let (_database, mut connection) = database(statistics);
             let plan = plan(&mut connection, super::super::LOAD);
             for (index, times) in [
-                ("reaper_jobs_exit", 3),
-                ("reaper_jobs_age", 3),
+                ("reaper_jobs_exit", 2),
+                ("reaper_jobs_age", 2),
                 ("reaper_jobs_late", 1),
                 ("jobs_pkey", 1),
                 ("reaper_jobs_executor", 2),

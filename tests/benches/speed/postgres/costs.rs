@@ -10,8 +10,8 @@ use super::rows::Rowed;
 use crate::{parts::HERE, table::Case};
 
 /// What a pass that has nothing to do reads, and no more buffers than that: a search in an index of a million rows is three,
-/// and all sets are seven searches.
-const IDLE: [(&str, u64); 3] = [("OUTSET", 16), ("LOAD_DUE_ON", 16), ("LOAD_HEALTHY_ON", 24)];
+/// and all sets are five searches.
+const IDLE: [(&str, u64); 3] = [("OUTSET", 16), ("LOAD_DUE_ON", 16), ("LOAD_HEALTHY_ON", 16)];
 
 /// The statements of a pass that must not read a table from end to end.
 const INDEXED: [&str; 6] = ["OUTSET", "LOAD", "JOBS", "ANY_DUE", "CLAIM_REQUEUE", "CLAIM_DONE"];

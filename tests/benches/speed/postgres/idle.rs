@@ -11,6 +11,7 @@ use reaper_store::{
 };
 
 use super::{
+    peers::Peer,
     rows::Rowed,
     sql::{Sql, Value},
 };
@@ -19,13 +20,14 @@ use crate::{
     rounds::{Measured, Role, Runner, each, measure},
 };
 
-/// The due rows by one index, whose entries alone are read: what a pass has to read at the least.
-pub const DUE: &str = "SELECT id FROM jobs
-    WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at <= ?
-    ORDER BY reaper_started_at, id LIMIT ?";
+/// The due rows by one index, which finds none: what a pass has to read at the least.
+const DUE: &str = "SELECT id FROM jobs
+    WHERE status = 'running' AND reaper_exit_code IS NULL AND coalesce(reaper_started_at, '-9223372036854775808') <= ?
+    ORDER BY coalesce(reaper_started_at, '-9223372036854775808'), id LIMIT ?";
 
-/// A pass beside that read: its load of what time brings up, its load of all sets, and the whole of it.
-pub fn passes(rows: &Rowed, rounds: usize) -> Vec<Measured> {
+/// A pass beside that read: its load of what time brings up, its load of all sets, and the whole of it; and what others do
+/// to find what is dead.
+pub fn passes(rows: &Rowed, peers: &mut [Peer], rounds: usize) -> Vec<Measured> {
     let store = rows.store();
     let reaper = Reaper::new(parts::parts(&store), parts::settings(1000));
     // The first leaves a note of itself.
@@ -41,36 +43,47 @@ pub fn passes(rows: &Rowed, rounds: usize) -> Vec<Measured> {
         };
         Box::new(run) as Box<dyn FnMut() -> Duration>
     };
-    measure(
-        rounds,
-        vec![
-            Runner {
-                who: "index-only read of the due rows",
-                role: Role::Limit,
-                goal: None,
-                run: Box::new(move || each(51, || assert!(due.ids(&mut limit).is_empty()))),
-            },
-            Runner {
-                who: "reaper, the load of the due rows",
-                role: Role::Subject,
-                goal: Some(1.5),
-                run: load(claims::wanted(false)),
-            },
-            Runner {
-                who: "reaper, the load of all sets",
-                role: Role::Subject,
-                goal: None,
-                run: load(claims::wanted(true)),
-            },
-            Runner {
-                who: "reaper, a whole pass",
-                role: Role::Subject,
-                goal: Some(2.5),
-                run: Box::new(|| each(51, || assert!(reaper.run_once().settled.is_empty()))),
-            },
-        ],
-    )
+    let mut runners = vec![
+        Runner {
+            who: "indexed read of the due rows",
+            role: Role::Limit,
+            goal: None,
+            run: Box::new(move || each(51, || assert!(due.ids(&mut limit).is_empty()))),
+        },
+        Runner {
+            who: "reaper, the load of the due rows",
+            role: Role::Subject,
+            goal: Some(1.5),
+            run: load(claims::wanted(false)),
+        },
+        Runner {
+            who: "reaper, the load of all sets",
+            role: Role::Subject,
+            goal: None,
+            run: load(claims::wanted(true)),
+        },
+        Runner {
+            who: "reaper, a whole pass",
+            role: Role::Subject,
+            goal: Some(2.5),
+            run: Box::new(|| each(51, || assert!(reaper.run_once().settled.is_empty()))),
+        },
+    ];
+    runners.extend(peers.iter_mut().map(|peer| Runner {
+        who: peer.name,
+        role: Role::Peer,
+        goal: None,
+        run: Box::new(|| {
+            let (time, found) = peer.passes(PASSES);
+            assert_eq!(found, 0, "{}", peer.name);
+            time
+        }),
+    }));
+    measure(rounds, runners)
 }
+
+/// How many passes of a peer make one measurement.
+const PASSES: u32 = 5;
 
 /// The beat of a node, which is a write: beside a raw one of the same row.
 pub fn beats(rows: &Rowed, rounds: usize) -> Vec<Measured> {

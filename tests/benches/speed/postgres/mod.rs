@@ -2,10 +2,12 @@
 
 mod costs;
 mod idle;
+mod peers;
 mod rescue;
 mod rows;
 mod sql;
 
+use peers::Peer;
 use reaper_tests::database::Scratch;
 use rows::Rowed;
 
@@ -26,10 +28,10 @@ pub fn tables(arguments: &Arguments) -> Vec<Table> {
         return tables;
     }
     if wants("postgres-idle") || wants("postgres-costs") {
-        tables.extend(idles(arguments.short, rounds));
+        tables.extend(idles(arguments, rounds));
     }
     if wants("postgres-rescue") {
-        tables.push(rescues(arguments.short, rounds));
+        tables.push(rescues(arguments, rounds));
     }
     if wants("postgres-memory") {
         tables.push(memories(arguments.short));
@@ -43,19 +45,18 @@ pub fn tables(arguments: &Arguments) -> Vec<Table> {
     tables
 }
 
-fn idles(is_short: bool, rounds: usize) -> [Table; 3] {
+fn idles(arguments: &Arguments, rounds: usize) -> [Table; 3] {
+    let is_short = arguments.short;
     let sizes: &[u64] = if is_short { &[10_000] } else { &[1000, 10_000, 100_000, 1_000_000] };
     let (mut idle, mut beat, mut cost) = (Vec::new(), Vec::new(), Vec::new());
     for &size in sizes {
         eprintln!("postgres: idle passes over {size} running jobs");
-        let rows = Rowed::new(Rows {
-            running: size,
-            finished: if is_short { size } else { 1_000_000 },
-            ..Rows::default()
-        });
+        let rows = Rows { running: size, finished: if is_short { size } else { 1_000_000 }, ..Rows::default() };
+        let mut peers = Peer::all(arguments.peers.as_deref(), rows);
+        let rows = Rowed::new(rows);
         cost = costs::assert_cheap(&rows);
         let case = |measured| Case::Times { name: format!("{} running", short(size)), size, measured };
-        idle.push(case(idle::passes(&rows, rounds)));
+        idle.push(case(idle::passes(&rows, &mut peers, rounds)));
         if size == sizes[0] {
             let measured = idle::beats(&rows, rounds);
             beat.push(Case::Times { name: "one node".into(), size: 1, measured });
@@ -75,12 +76,18 @@ fn idles(is_short: bool, rounds: usize) -> [Table; 3] {
     ]
 }
 
-fn rescues(is_short: bool, rounds: usize) -> Table {
-    let sizes: &[(u64, u64)] = if is_short { &[(1000, 10_000)] } else { &[(10_000, 100_000), (1000, 1_000_000)] };
+fn rescues(arguments: &Arguments, rounds: usize) -> Table {
+    let sizes: &[(u64, u64)] =
+        if arguments.short { &[(1000, 10_000)] } else { &[(10_000, 100_000), (1000, 1_000_000)] };
     let cases = sizes.iter().map(|&(orphans, running)| {
         eprintln!("postgres: rescue of {orphans} of {running}");
-        let rows = Rowed::new(Rows { running, orphans, finished: running, ..Rows::default() });
-        let measured = rescue::rescue(&rows, usize::try_from(orphans).unwrap(), rounds, Some(1.15));
+        let rows = Rows { running, orphans, finished: running, ..Rows::default() };
+        let mut peers = Peer::all(arguments.peers.as_deref(), rows);
+        let rows = Rowed::new(rows);
+        let orphaned = usize::try_from(orphans).unwrap();
+        // Some of them take a minute.
+        let rounds = if peers.is_empty() { rounds } else { rounds.min(3) };
+        let measured = rescue::rescue(&rows, &mut peers, orphaned, rounds, Some(1.15));
         Case::Times { name: format!("{} of {}", short(orphans), short(running)), size: orphans, measured }
     });
     Table {
@@ -136,7 +143,7 @@ fn history(arguments: &Arguments, rounds: usize) -> Table {
     costs::assert_cheap(&rows);
     let case =
         |name: &str, measured| Case::Times { name: format!("{name}, {} past", short(past)), size: past, measured };
-    let rescue = case("1k of 10k rescued", rescue::rescue(&rows, 1000, rounds, Some(1.15)));
-    let idle = case("10k running", idle::passes(&rows, rounds));
+    let rescue = case("1k of 10k rescued", rescue::rescue(&rows, &mut [], 1000, rounds, Some(1.15)));
+    let idle = case("10k running", idle::passes(&rows, &mut [], rounds));
     Table { name: "postgres-history", title: "PostgreSQL: a long past beside".into(), cases: vec![idle, rescue] }
 }
