@@ -6,10 +6,13 @@
 //! registers an *incarnation*: the place where it runs. From that moment the incarnation before is superseded, and the
 //! promise says that all that ran there has ended with it.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-use crate::{Certainty, Finding, Liveness, ProcessIdentity, Sighting, Timestamp};
+use crate::{
+    Certainty, Finding, Liveness, ProcessIdentity, Sighting, Timestamp,
+    node::{Lost, LostAttempts},
+};
 
 #[cfg(test)]
 mod tests;
@@ -85,5 +88,46 @@ impl Incarnation {
             return seen;
         }
         Sighting::new(Liveness::Dead(Certainty::Verified), Finding::Superseded)
+    }
+}
+
+/// What a reaper knows of the incarnations of every instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Incarnations {
+    here: Option<Place>,
+    superseded: Vec<Incarnation>,
+}
+
+impl Incarnations {
+    /// What was read of all of them, by one who is at this place himself.
+    #[must_use]
+    pub fn new(here: Option<Place>, all: Vec<Incarnation>) -> Self {
+        let superseded = all.into_iter().filter(|incarnation| incarnation.superseded_at.is_some()).collect();
+        Self { here, superseded }
+    }
+
+    /// The incarnation of whoever asks, if another one was registered under its name since: two run under it at once.
+    #[must_use]
+    pub fn own(&self) -> Option<&Incarnation> {
+        self.superseded.iter().find(|incarnation| Some(&incarnation.place) == self.here.as_ref())
+    }
+
+    /// The places whose attempts are to be looked at.
+    #[must_use]
+    pub fn lost(&self) -> Vec<Lost> {
+        let others = self.superseded.iter().filter(|incarnation| Some(&incarnation.place) != self.here.as_ref());
+        let lost = |incarnation: &Incarnation| Lost {
+            host: incarnation.place.host.clone(),
+            prefix: incarnation.place.prefix(),
+            attempts: LostAttempts::All,
+        };
+        others.map(lost).collect()
+    }
+
+    /// As [`Incarnation::judge`], of each.
+    #[must_use]
+    pub fn judge(&self, identity: &ProcessIdentity, began: Option<Timestamp>, seen: Sighting) -> Sighting {
+        let judge = |seen, incarnation: &Incarnation| incarnation.judge(self.here.as_ref(), identity, began, seen);
+        self.superseded.iter().fold(seen, judge)
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use reaper_core::{Action, Alert, Breaker, Effect, Mode, PassKind, Plan, plan::Planned};
+use reaper_core::{Action, Breaker, Mode, PassKind, Plan, plan::Planned};
 use reaper_store::{
     Claim, Outcome, StoreError,
     claims::Actor,
@@ -17,6 +17,7 @@ use reaper_store::{
 use crate::{
     Counters, Courier, Deliveries, Parts, PassReport, Settings,
     claim::{claim_of, effect_key},
+    instance::known,
     intensity::put_off,
     look::{Look, Memory, Opened, look, open, panic_text},
     pool::Pool,
@@ -105,7 +106,8 @@ impl Engine {
 
     /// What a pass would do, as the latest of `ticks` ticks of a reaper that begins now. Writes nothing.
     pub(crate) fn plan(&self, ticks: u32) -> Result<(Plan, Breaker, Vec<Failure>), StoreError> {
-        let mut memory = Memory::default();
+        let incarnations = known(&self.parts, &self.settings)?;
+        let mut memory = Memory::knowing(incarnations);
         let mut look_once = || {
             let (parts, settings, kind) = (&self.parts, &self.settings, PassKind::Tick);
             let Opened { outset, begun, .. } = open(parts, settings, &mut memory, kind, |_| true)?;
@@ -137,6 +139,10 @@ impl Engine {
         }
         if let Some(watching) = &mut memory.watching {
             self.testify(kind, watching)?;
+        }
+        if let Some(problem) = self.incarnate(kind, &mut memory)? {
+            drop(memory);
+            return Ok(self.failed(report, problem));
         }
         let began = self.parts.time.monotonic();
         let stricter = |mode: Mode| self.settings.mode.min(mode);
@@ -224,40 +230,6 @@ impl Engine {
         memory.observations.suspects().is_empty()
             && locked(&self.verdicts).is_empty()
             && memory.watching.as_ref().is_none_or(Watching::is_quiet)
-    }
-
-    /// Stores a breaker that changed, and tells somebody of each kind that opened.
-    fn keep_breaker(
-        &self,
-        mut breaker: Breaker,
-        before: &Breaker,
-        report: &mut PassReport,
-    ) -> Result<(), StoreError> {
-        if report.mode == Mode::Enforce && breaker != *before {
-            // A person may have released it while this pass looked: that word is kept.
-            for (kind, stored) in self.parts.store.breaker()?.open {
-                if let Some(open) = breaker.open.get_mut(&kind) {
-                    open.released |= stored.released;
-                }
-            }
-            self.parts.store.set_breaker(&breaker)?;
-            for (kind, open) in breaker.open.iter().filter(|(kind, _)| !before.open.contains_key(kind)) {
-                tracing::warn!(%kind, dead = open.tally.dead, followed = open.tally.followed, "the breaker opened");
-                let text = format!(
-                    "{} of {} jobs look dead by {} at once: nothing is settled on that evidence for {} s, unless \
-                     `reaper breaker release` says that it is real",
-                    open.tally.dead,
-                    open.tally.followed,
-                    kind.as_str().replace('_', " "),
-                    self.settings.policy.breaker.hold.as_secs(),
-                );
-                let alert = Alert { kind: "breaker_open".into(), job: None, text };
-                let key = format!("breaker:{kind}:{}", open.since.timestamp_millis());
-                self.parts.store.post(&key, &Effect::Alert(alert)).map(|_| ())?;
-            }
-        }
-        report.breaker = breaker;
-        Ok(())
     }
 
     /// Claims, in one set. Who loses a claim does nothing more with that job.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod breaker;
 pub mod claim;
 #[cfg(feature = "program")]
 pub mod cli;
@@ -9,9 +10,11 @@ pub mod config;
 mod courier;
 #[cfg(all(feature = "program", feature = "sqlite"))]
 mod demo;
+mod elsewhere;
 mod engine;
 pub mod exec;
 mod gates;
+mod instance;
 mod intensity;
 mod look;
 mod moved_on;

@@ -7,10 +7,11 @@ use std::{
 };
 
 use reaper_core::{
-    Action, Attempt, Bond, Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, NodeId, NodeObservations,
+    Action, Attempt, Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, NodeId, NodeObservations,
     Observation, Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status, Timestamp,
     breaker::EvidenceKind,
     decide,
+    instance::Incarnations,
     plan::{Planned, Planner},
 };
 use reaper_gate::Probe;
@@ -22,6 +23,7 @@ use reaper_store::{
 
 use crate::{
     Parts, Settings,
+    elsewhere::Elsewhere,
     report::Failure,
     rest::Rest,
     verdicts::{Question, Verdicts},
@@ -33,6 +35,10 @@ use crate::{
 pub(crate) struct Memory {
     pub(crate) observations: Observations,
     nodes: NodeObservations,
+    /// What was read of the instances in the latest tick.
+    pub(crate) incarnations: Incarnations,
+    /// Whether this reaper has registered where its instance runs.
+    pub(crate) is_registered: bool,
     jumps: ClockJumps,
     /// The database's clock and the monotonic one at the beginning of the latest pass that loaded anything.
     last_reading: Option<(Timestamp, Duration)>,
@@ -44,29 +50,15 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// With what is known of the instances.
+    pub(crate) fn knowing(incarnations: Incarnations) -> Self {
+        Self { incarnations, ..Self::default() }
+    }
+
     /// Forgets what was observed: what breaks a row of observations breaks all of them.
     pub(crate) fn clear(&mut self) {
         self.observations.clear();
         self.nodes.clear();
-    }
-}
-
-/// The nodes, as a reaper on one of them knows them. Without a node of its own, or where they are not followed, nothing
-/// is known of any.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Nodes<'n>(Option<(&'n NodeId, &'n NodeObservations)>);
-
-impl<'n> Nodes<'n> {
-    /// What the node `here` has heard of the others.
-    pub(crate) const fn heard(here: &'n NodeId, nodes: &'n NodeObservations) -> Self {
-        Self(Some((here, nodes)))
-    }
-
-    fn judge(self, identity: &ProcessIdentity, bond: Bond, seen: Sighting) -> Sighting {
-        match self.0 {
-            Some((here, nodes)) => nodes.judge(here, identity, bond, seen),
-            None => seen,
-        }
     }
 }
 
@@ -171,8 +163,8 @@ fn begin(
     if let Some(nodes) = &outset.nodes {
         memory.nodes.read(nodes.iter().map(|row| row.node.clone()).collect(), parts.time.monotonic());
     }
-    let Memory { observations, nodes, watching, .. } = memory;
-    let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, nodes));
+    let Memory { observations, nodes, incarnations, watching, .. } = memory;
+    let elsewhere = Elsewhere::new(here.as_ref(), nodes, incarnations);
     let (mut named, probed) = match watching {
         Some(watching) => watching.wants(kind, parts.time.monotonic(), settings),
         None => (Vec::new(), all_here(parts, settings, kind)),
@@ -186,13 +178,7 @@ fn begin(
         late_finishes: true,
         suspects: named,
         here: probed,
-        lost: match nodes.0 {
-            // This host's own attempts are looked at anyway.
-            Some((here, nodes)) if kind == PassKind::Tick => {
-                nodes.lost(here).into_iter().filter(|lost| lost.host != here.host).collect()
-            }
-            Some(_) | None => Vec::new(),
-        },
+        lost: if kind == PassKind::Tick { elsewhere.lost() } else { Vec::new() },
     };
     Begun { clock, jump, here, wanted }
 }
@@ -216,8 +202,8 @@ pub(crate) fn look(
     let Begun { clock, jump, here, wanted } = begun;
     let mut breaker = breaker_before.clone();
     let policy = &settings.policy;
-    let Memory { observations, nodes, watching, .. } = memory;
-    let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, nodes));
+    let Memory { observations, nodes, incarnations, watching, .. } = memory;
+    let elsewhere = Elsewhere::new(here.as_ref(), nodes, incarnations);
 
     let mut planner = Planner::new(kind, settings.budget);
     let (mut failures, mut questions) = (Vec::new(), BTreeSet::new());
@@ -239,7 +225,7 @@ pub(crate) fn look(
             let known = known.next().unwrap_or_default();
             let attempt = job.attempt.clone();
             let considered = catch_unwind(AssertUnwindSafe(|| {
-                let around = (parts.probe.as_ref(), nodes, known);
+                let around = (parts.probe.as_ref(), elsewhere, known);
                 consider(job, &clock, settings, around, observations, verdicts, kind)
             }));
             match considered {
@@ -277,7 +263,7 @@ pub(crate) fn look(
         let left_over = watching.end(kind, clock.now, parts.time.monotonic(), jump.is_some());
         plan.counts.deferred = plan.counts.deferred.saturating_add(left_over);
     }
-    let doubles = nodes.0.map_or_else(Vec::new, |(here, nodes)| nodes.doubles(here));
+    let doubles = elsewhere.doubles();
     Ok(Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles })
 }
 
@@ -298,12 +284,12 @@ fn consider(
     job: JobSnapshot,
     clock: &Clock,
     settings: &Settings,
-    (probe, nodes, known): (&dyn Probe, Nodes<'_>, Known),
+    (probe, elsewhere, known): (&dyn Probe, Elsewhere<'_>, Known),
     observations: &mut Observations,
     verdicts: &Verdicts,
     kind: PassKind,
 ) -> Planned {
-    let mut seen = sight(&job, probe, nodes, known);
+    let mut seen = sight(&job, probe, elsewhere, known);
     if job.status == Status::Running {
         seen.dead_ticks = observations.see(kind, &job.attempt, seen.executor.liveness);
     }
@@ -324,9 +310,9 @@ const BUDGETS_REMEMBERED: usize = 16;
 
 /// Looks at a job's processes, once, as far as a watch does not know them, and takes into account what is known of their
 /// nodes.
-pub(crate) fn sight(job: &JobSnapshot, probe: &dyn Probe, nodes: Nodes<'_>, known: Known) -> Observation {
+pub(crate) fn sight(job: &JobSnapshot, probe: &dyn Probe, elsewhere: Elsewhere<'_>, known: Known) -> Observation {
     let by_identity = |identity: &ProcessIdentity, known: Option<Sighting>| {
-        nodes.judge(identity, job.bond, known.unwrap_or_else(|| probe.probe(identity)))
+        elsewhere.judge(identity, job, known.unwrap_or_else(|| probe.probe(identity)))
     };
     let Known { executor, monitor } = known;
     let executor = match (&job.executor, job.pid) {

@@ -64,6 +64,8 @@ pub struct Settings {
     /// How this reaper's node beats, and that nodes are followed at all. Default: neither. Only the loop of
     /// [`start`](crate::Reaper::start) beats.
     pub node: Option<NodeTiming>,
+    /// The instance that this reaper runs as, where it is in a container. Default: none.
+    pub instance: Option<String>,
     /// Whether bare pids are believed to be of this host and namespace. Default true.
     pub bare_pids: bool,
     /// How many gates (and stops) run at once. Default 4.
@@ -92,6 +94,7 @@ impl Default for Settings {
             budget: 1000,
             page: 1000,
             node: None,
+            instance: None,
             bare_pids: true,
             workers: 4,
             reclaim_leases: true,

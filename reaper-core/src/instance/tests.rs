@@ -60,6 +60,18 @@ fn at_the_place_itself_the_kernels_word_counts() {
 }
 
 #[test]
+fn who_was_superseded_himself_knows_it_and_looks_for_nothing_there() {
+    let all = [incarnation(Some(20)), Incarnation { place: place(6), ..incarnation(Some(30)) }, incarnation(None)];
+    let known = Incarnations::new(Some(place(6)), all.to_vec());
+    assert_eq!(known.own().map(|own| &own.place), Some(&place(6)));
+    let prefixes: Vec<_> = known.lost().into_iter().map(|lost| lost.prefix).collect();
+    assert_eq!(prefixes, ["a/1/5/"]);
+    assert_eq!(known.judge(&process(5), Some(at(15)), seen()), dead());
+    assert_eq!(known.judge(&process(6), Some(at(15)), seen()), seen());
+    assert_eq!(Incarnations::new(Some(place(7)), all.to_vec()).own(), None);
+}
+
+#[test]
 fn its_identities_begin_with_the_place() {
     let text = alloc::string::ToString::to_string(&process(5));
     assert!(text.starts_with(&place(5).prefix()), "{text}");

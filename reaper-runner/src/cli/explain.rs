@@ -13,10 +13,7 @@ use super::{
     table::fold,
     world::{self, World},
 };
-use crate::{
-    look::{Nodes, sight},
-    watching::Known,
-};
+use crate::{elsewhere::Elsewhere, instance, look::sight, watching::Known};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -33,7 +30,8 @@ pub(super) struct ExplainArgs {
 pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
     let world = World::open_to_read(&context.config)?;
     let job = world.job(&JobId(args.job.clone()))?;
-    let policy = world.settings(&context.config)?.policy;
+    let settings = world.settings(&context.config)?;
+    let policy = &settings.policy;
     let clock = Clock::at(world.store.now()?);
     let probe = world::probe(&context.config)?;
     // Silence takes many reads to be told; a person's word takes one.
@@ -42,17 +40,18 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<(), Failu
     if here.is_some() {
         heard.read(world.store.nodes()?.into_iter().map(|row| row.node).collect(), Duration::ZERO);
     }
-    let nodes = here.as_ref().map_or_else(Nodes::default, |here| Nodes::heard(here, &heard));
-    let mut seen = sight(&job, probe.as_ref(), nodes, Known::default());
+    let incarnations = instance::known(&world.parts(&context.config)?, &settings)?;
+    let elsewhere = Elsewhere::new(here.as_ref(), &heard, &incarnations);
+    let mut seen = sight(&job, probe.as_ref(), elsewhere, Known::default());
     if matches!(seen.executor.liveness, Liveness::Dead(_)) {
         seen.dead_ticks = args.ticks;
     }
-    let mut explanation = why(&job, &seen, &clock, &policy);
+    let mut explanation = why(&job, &seen, &clock, policy);
     if let Action::AskGate { gate } = &explanation.decision.action
         && args.ask_gate
     {
         seen.verdict = Some(world::gates(&context.config)?.ask(gate, &job));
-        explanation = why(&job, &seen, &clock, &policy);
+        explanation = why(&job, &seen, &clock, policy);
     }
     context.out.result(&explanation, || paint(context.out, &fold(&explanation.to_string())))
 }

@@ -1,7 +1,7 @@
-//! `reaper nodes` and `reaper declare-dead`: the hosts, and a person's word that one is gone.
+//! `reaper nodes` and `reaper declare-dead`: the hosts and the instances, and a person's word that a host is gone.
 
 use clap::Args;
-use reaper_core::{Timestamp, effect::Plain};
+use reaper_core::{Incarnation, Timestamp, effect::Plain};
 use reaper_store::nodes::{Boots, NodeRow};
 use serde::Serialize;
 
@@ -26,30 +26,56 @@ pub(super) struct DeclareDeadArgs {
 struct Shown {
     now: Timestamp,
     nodes: Vec<NodeRow>,
+    instances: Vec<Incarnation>,
 }
 
 pub(super) fn nodes(context: &Context) -> Result<(), Failure> {
     let world = World::open_to_read(&context.config)?;
-    let shown = Shown { now: world.store.now()?, nodes: world.store.nodes()? };
+    let shown =
+        Shown { now: world.store.now()?, nodes: world.store.nodes()?, instances: world.store.incarnations()? };
     context.out.result(&shown, || describe(&shown))
 }
 
 fn describe(shown: &Shown) -> String {
-    if shown.nodes.is_empty() {
-        return "no node has beaten yet\n".into();
-    }
-    let mut rows = table(&["host", "boot", "state", "beats", "last beat", "ttl", "reaper"]);
-    let plain = |text: &str, max| Plain { text, max }.to_string();
-    for row in &shown.nodes {
-        let ago = shown.now.signed_duration_since(row.beat_at).to_std().unwrap_or_default();
+    let nodes = if shown.nodes.is_empty() { "no node has beaten yet\n".into() } else { nodes_of(shown) };
+    if shown.instances.is_empty() { nodes } else { nodes + "\n" + &instances_of(shown) }
+}
+
+fn instances_of(shown: &Shown) -> String {
+    let mut rows = table(&["instance", "host", "boot", "PID namespace", "since", "state"]);
+    for Incarnation { instance, place, at, superseded_at } in &shown.instances {
+        let state = superseded_at.map_or("latest".to_owned(), |at| format!("superseded {}", ago(shown.now, at)));
         rows.add_row([
-            plain(&row.node.id.host, 40),
-            plain(&row.node.id.boot, 40),
+            plain(instance),
+            plain(&place.host),
+            plain(&place.boot),
+            place.pid_namespace.to_string(),
+            ago(shown.now, *at),
+            state,
+        ]);
+    }
+    render(&rows)
+}
+
+fn plain(text: &str) -> String {
+    Plain { text, max: 40 }.to_string()
+}
+
+fn ago(now: Timestamp, at: Timestamp) -> String {
+    format!("{} ago", reaper_core::Span(now.signed_duration_since(at).to_std().unwrap_or_default()))
+}
+
+fn nodes_of(shown: &Shown) -> String {
+    let mut rows = table(&["host", "boot", "state", "beats", "last beat", "ttl", "reaper"]);
+    for row in &shown.nodes {
+        rows.add_row([
+            plain(&row.node.id.host),
+            plain(&row.node.id.boot),
             words(row.node.state.as_str()),
             row.node.beat.to_string(),
-            format!("{} ago", reaper_core::Span(ago)),
+            ago(shown.now, row.beat_at),
             reaper_core::Span(row.node.ttl).to_string(),
-            plain(&row.reaper, 40),
+            plain(&row.reaper),
         ]);
     }
     render(&rows)

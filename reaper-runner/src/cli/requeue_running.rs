@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use reaper_core::{Certainty, JobSnapshot, Liveness, Observation, Status, Timestamp};
+use reaper_core::{Certainty, JobSnapshot, Liveness, NodeObservations, Observation, Status, Timestamp};
 use reaper_store::{
     Claim, Outcome, Settlement,
     claims::{Actor, EventId},
@@ -11,10 +11,7 @@ use reaper_store::{
 };
 
 use super::{Context, Exit, Failure, world::World};
-use crate::{
-    look::{Nodes, sight},
-    watching::Known,
-};
+use crate::{elsewhere::Elsewhere, look::sight, watching::Known};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true))]
@@ -22,7 +19,7 @@ pub(super) struct RequeueRunningArgs {
     /// Every running job, whoever lives. Only right where nothing can be at work.
     #[arg(long, group = "which")]
     all: bool,
-    /// Only attempts of this host whose executor is dead, whose monitor is not alive, and whose exit is not
+    /// Only attempts of this host, or of an earlier run of this instance, whose executor is dead, whose monitor is not alive, and whose exit is not
     /// recorded.
     #[arg(long, group = "which")]
     orphans: bool,
@@ -42,7 +39,9 @@ pub(super) fn requeue_running(context: &Context, args: &RequeueRunningArgs) -> R
 
 /// Claims this host's orphans in one set, and says how many were won.
 fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
-    let probe = super::world::probe(&context.config)?;
+    let (parts, settings) = (world.parts(&context.config)?, world.settings(&context.config)?);
+    let incarnations = crate::instance::incarnations(&parts, &settings)?;
+    let probe = parts.probe;
     let wanted = Wanted {
         exits_until: Timestamp::MIN_UTC,
         started_until: Timestamp::MIN_UTC,
@@ -53,8 +52,10 @@ fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
             bare_pids: context.config.trusts_bare_pids(),
             since: None,
         }),
-        lost: Vec::new(),
+        lost: incarnations.lost(),
     };
+    let nodes = NodeObservations::default();
+    let elsewhere = Elsewhere::new(None, &nodes, &incarnations);
     let mut claims = Vec::new();
     let mut cursor = Some(Cursor::default());
     while let Some(from) = cursor {
@@ -62,7 +63,7 @@ fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
         for row in page.rows {
             match row {
                 Ok(job) => {
-                    let seen = sight(&job, probe.as_ref(), Nodes::default(), Known::default());
+                    let seen = sight(&job, probe.as_ref(), elsewhere, Known::default());
                     claims.extend(is_orphan(&job, &seen).then(|| claim(&job, &seen)));
                 }
                 Err(bad) => tracing::warn!(%bad, "left alone"),

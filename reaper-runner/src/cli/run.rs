@@ -1,6 +1,7 @@
 //! `reaper run`: the loop, until TERM or INT.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         mpsc::{self, Receiver, RecvTimeoutError},
@@ -23,7 +24,7 @@ use super::{
     passes,
     world::{self, World},
 };
-use crate::{Parts, Reaper};
+use crate::{Parts, Reaper, config::sqlite_path, instance::Held};
 
 /// How long a pass may take to end after a signal, before the program says that it still waits.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,6 +36,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let world = World::open_up_to_date(&context.config)?;
+    let _instance = held(context)?;
     let parts = Parts { watch: watch(context)?, ..world.parts(&context.config)? };
     let reaper = Reaper::new(parts, world.settings(&context.config)?);
     let out = context.out;
@@ -65,6 +67,19 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         tracing::warn!(waited_ms = still.waited_ms, "still in a pass; a second signal ends the program at once");
     }
     ended
+}
+
+/// Holds the instance's name, where there is one and the database is a file.
+fn held(context: &Context) -> Result<Option<Held>, Failure> {
+    let config = &context.config;
+    let (Some(instance), Some(url)) = (&config.instance, config.database_url.as_deref()) else {
+        return Ok(None);
+    };
+    if config.is_on_postgres() {
+        return Ok(None);
+    }
+    let held = Held::beside(Path::new(sqlite_path(url)), instance);
+    held.map(Some).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
 }
 
 /// What tells of deaths, with room for as many processes as this program may hold. Where there is none, it says so, and

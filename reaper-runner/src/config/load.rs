@@ -135,6 +135,15 @@ fn check(config: &Config) -> Result<Settings, ConfigError> {
     if let Some(Err(error)) = settings.node.as_ref().map(NodeTiming::validate) {
         return meaningless("node", &format!("{error}: raise `ttl` or lower `beat`"));
     }
+    let is_name = |name: &String| {
+        (1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
+    };
+    if config.instance.as_ref().is_some_and(|instance| !is_name(instance)) {
+        return meaningless(
+            "instance",
+            "use a name of 1 to 100 letters, digits and signs, without spaces and slashes",
+        );
+    }
     if config.budget == 0 {
         return meaningless("budget", "0 settles nothing: use 1 or more, or `mode = \"report\"`");
     }

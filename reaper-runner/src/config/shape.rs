@@ -57,6 +57,8 @@ pub struct Config {
     pub bare_pids: Option<bool>,
     /// The name of this host in process identities, where the machine's own id is not to be used.
     pub host: Option<String>,
+    /// The name that one container at a time runs under, where this is one.
+    pub instance: Option<String>,
     /// How many jobs are acted on in one pass at most.
     pub budget: usize,
     /// How many rows of each set are read at a time.
@@ -230,6 +232,7 @@ impl Default for Config {
             gate_patience: policy.gate_patience,
             bare_pids: None,
             host: None,
+            instance: None,
             budget: settings.budget,
             page: settings.page,
             workers: settings.workers,
@@ -312,6 +315,7 @@ impl Config {
             budget: self.budget,
             page: self.page,
             node: self.follows_nodes().then_some(NodeTiming { interval: self.node.beat, ttl: self.node.ttl }),
+            instance: self.instance.clone(),
             bare_pids: self.trusts_bare_pids(),
             workers: self.workers,
             reclaim_leases: self.leases.reclaim,

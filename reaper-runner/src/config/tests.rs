@@ -72,6 +72,7 @@ fn the_example_shows_every_key() {
     for key in [
         "database_url",
         "host",
+        "instance",
         "agents.builder.start_timeout",
         "gates.tests.cwd",
         "leases.dir",

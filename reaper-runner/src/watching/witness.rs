@@ -7,7 +7,7 @@
 
 use reaper_core::{
     Action, Attempt, Finding, JobSnapshot, Liveness, Mode, Observation, PassKind, Policy, Reason, Sighting,
-    Timestamp, job::Exit, plan::Planned,
+    Signature, Timestamp, job::Exit, plan::Planned,
 };
 use reaper_gate::liveness::watch::{Role, WitnessedExit as Seen};
 use reaper_store::{
@@ -107,9 +107,16 @@ impl Engine {
     pub(crate) fn add_witness(&self, claim: &mut Claim) {
         let memory = locked(&self.memory);
         let seen = memory.watching.as_ref().and_then(|watching| watching.seen_exit(&claim.attempt));
-        if let (Some(seen), Some(evidence)) = (seen, claim.evidence.as_object_mut()) {
+        let Some(seen) = seen else { return };
+        if let Some(evidence) = claim.evidence.as_object_mut() {
             let witnessed = serde_json::json!({ "code": seen.code, "witness": seen.witness.as_str() });
             evidence.insert("witnessed".into(), witnessed);
+        }
+        // Nobody recorded how it ended, but it is known.
+        if let Some(death) = claim.death.as_mut().filter(|death| death.signature == Signature::Vanished)
+            && let Some(signature) = Signature::of_exit(&Exit { code: seen.code, at: Timestamp::UNIX_EPOCH })
+        {
+            death.signature = signature;
         }
     }
 

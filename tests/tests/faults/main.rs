@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
 mod clones;
+mod containers;
 mod locked;
 mod meanwhile;
 mod sent_back;

@@ -79,6 +79,7 @@ impl Side {
             reason: "once more".into(),
             evidence: serde_json::Value::Null,
             effect: None,
+            death: None,
         };
         format!("job {}: {}", self.number(&row.attempt.job), super::side::told(self.store.settle(&[claim])))
     }

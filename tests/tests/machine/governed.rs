@@ -13,14 +13,15 @@ use std::{
 
 use chrono::TimeDelta;
 use reaper_core::{
-    Attempt, Breaker, Effect, JobId, JobSnapshot, Mode, NodeId, ProcessIdentity, RunId, Timestamp, job::Basis,
+    Attempt, Breaker, Effect, Incarnation, JobId, JobSnapshot, Mode, NodeId, ProcessIdentity, RunId, Timestamp,
+    instance::Place, job::Basis,
 };
 use reaper_store::{
-    Attempts, Claim, Claims, Control, Facts, History, Nodes, Outbox, Outcome, Store, StoreError,
-    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Wants, Written},
+    Attempts, Claim, Claims, Control, Facts, History, Instances, Nodes, Outbox, Outcome, Store, StoreError,
+    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Testified, Wants, WitnessedExit, Written},
     control::{Outset, PassNote},
     facts::{Census, Cursor, Page, Row, StalledTask, Upcoming, Wanted},
-    history::{Event, Query},
+    history::{Deaths, Event, Query, Rescues},
     nodes::{Beaten, Boots, NodeBeat, NodeRow},
     outbox::{Delivered, Delivery, OutboxRow, Posted, Which},
 };
@@ -206,6 +207,23 @@ impl History for Governed {
     fn prune(&self, before: Timestamp) -> Answer<u64> {
         self.up()?.prune(self.stored(before))
     }
+
+    fn crashes(&self, agent: &str, since: Timestamp, limit: usize) -> Answer<Vec<Timestamp>> {
+        let crashes = self.up()?.crashes(agent, self.stored(since), limit)?;
+        Ok(crashes.into_iter().map(|at| self.told(at)).collect())
+    }
+
+    fn deaths(&self, since: Timestamp, agent: Option<String>) -> Answer<Vec<Deaths>> {
+        self.up()?.deaths(self.stored(since), agent)
+    }
+
+    fn rescues(&self, since: Timestamp) -> Answer<Rescues> {
+        self.up()?.rescues(self.stored(since))
+    }
+
+    fn late_exits(&self, since: Timestamp, limit: usize) -> Answer<Vec<Event>> {
+        self.up()?.late_exits(self.stored(since), limit)
+    }
 }
 
 impl Attempts for Governed {
@@ -233,6 +251,10 @@ impl Attempts for Governed {
     fn record_exit(&self, run: &RunId, code: i32) -> Answer<Recorded> {
         self.up()?.record_exit(run, code)
     }
+
+    fn record_witnessed(&self, exits: &[WitnessedExit]) -> Answer<Vec<Testified>> {
+        self.up()?.record_witnessed(exits)
+    }
 }
 
 impl Nodes for Governed {
@@ -254,5 +276,15 @@ impl Nodes for Governed {
 
     fn nodes(&self) -> Answer<Vec<NodeRow>> {
         self.up()?.nodes()
+    }
+}
+
+impl Instances for Governed {
+    fn register(&self, instance: &str, place: &Place) -> Answer<()> {
+        self.up()?.register(instance, place)
+    }
+
+    fn incarnations(&self) -> Answer<Vec<Incarnation>> {
+        self.up()?.incarnations()
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use chrono::TimeDelta;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
-use reaper_core::{Backoff, JobId, JobSnapshot, PassKind, Policy, Status, TaskId, Timestamp};
+use reaper_core::{Backoff, JobId, JobSnapshot, PassKind, Policy, Status, TaskId, Timestamp, policy::Limits};
 use reaper_gate::{
     Advance,
     advance::{AdvanceError, Advanced, PostgresAdvance, SqliteAdvance},
@@ -61,7 +61,9 @@ const JUMP: Duration = Duration::from_secs(3635);
 /// What reapers go by: the defaults with the seed's pipeline, and no wait before the next attempt.
 pub(crate) fn policy() -> Policy {
     let backoff = Backoff { base: Duration::ZERO, max: Duration::ZERO };
-    Policy { pipeline: pipeline(), backoff, max_rescues: 2, ..Policy::default() }
+    // The sequences make more crashes in less time than any agent may.
+    let limits = Limits { intensity: None, ..Limits::default() };
+    Policy { pipeline: pipeline(), backoff, max_rescues: 2, limits, ..Policy::default() }
 }
 
 impl Side {
@@ -104,6 +106,7 @@ impl Side {
             advance: Arc::new(Moves { inner: advance, world: world.clone() }),
             notify: Arc::new(world.clone()),
             leases: None,
+            watch: None,
             time: Arc::<Skewed>::clone(&time),
         };
         let mut side = Self { name, base, store, world, time, tasks: Vec::new(), reapers: Vec::new(), parts };

@@ -291,6 +291,7 @@ fn observation(seen: &Seen) -> Observation {
             Answer::Red => Verdict::Red(String::new()),
             Answer::Undecided => Verdict::Undecided(String::new()),
         }),
+        ..Observation::NONE
     }
 }
 

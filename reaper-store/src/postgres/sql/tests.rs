@@ -98,7 +98,7 @@ mod plans {
 
     /// The type of a place by its name: within `unnest` all are lists.
     fn kind(name: &str, is_unnested: bool) -> &'static str {
-        const TEXTS: [&str; 32] = [
+        const TEXTS: &[&str] = &[
             "mode",
             "breaker",
             "host",
