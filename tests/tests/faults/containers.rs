@@ -82,7 +82,7 @@ impl Drop for Container {
 /// A container of this name, in which a reaper has looked and a worker runs a job.
 fn working(database: &Database, program: &Program, name: &str) -> (Container, i64) {
     let enqueue = ["enqueue", "--agent", name, "--repo", "r", "--output", "json"];
-    let job = program.run(&enqueue).ok().json()[0]["job"].as_i64().unwrap();
+    let job = program.run(&enqueue).ok().json().first().and_then(|said| said["job"].as_i64()).unwrap();
     let script = format!("\"$0\" tick --set instance={name} && exec \"$0\" exec --agent {name} -- sleep 600");
     let container = Container::start(program, &script);
     let attached = format!("jobs WHERE id = {job} AND status = 'running' AND reaper_attach = 'done'");
