@@ -18,8 +18,17 @@ fn a_plain_loop_and_a_reaper_share_a_file_without_loss_or_error() {
     }
     let seconds = std::env::var("REAPER_SOAK_SECONDS").unwrap_or_else(|_| "6".into());
     let (db, program) = adopted(BINARY);
-    let run =
-        program.spawn(&["run", "--output", "json", "--set", "interval=50ms", "--set", "breaker.percent=100"]);
+    let run = program.spawn(&[
+        "run",
+        "--output",
+        "json",
+        "--set",
+        "interval=50ms",
+        "--set",
+        "breaker.percent=100",
+        "--set",
+        "intensity=off",
+    ]);
     let pid = dead_pid().to_string();
     let path = db.path();
     let other = Command::new("python3")

@@ -82,7 +82,7 @@ fn races(kind: Kind) {
     let Some(database) = Database::foreign_on(kind) else { return };
     let program = Program::on(BINARY, &database);
     program.configure(
-        "host = \"here\"\ninterval = \"100ms\"\nmax_rescues = 1000\ngate_patience = \"1h\"
+        "host = \"here\"\ninterval = \"100ms\"\nmax_rescues = 1000\nintensity = \"off\"\ngate_patience = \"1h\"
          [breaker]\npercent = 100\n[backoff]\nbase = \"10ms\"\nmax = \"50ms\"\n",
     );
     let _migrated = program.run(&["migrate"]).ok();

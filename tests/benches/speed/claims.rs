@@ -56,18 +56,24 @@ pub fn inserts(claims: &[Claim], rows: usize) -> Vec<String> {
 fn insert(claims: &[Claim]) -> String {
     let mut text =
         "INSERT INTO reaper_events (id, at, job_id, fence, actor, action, rule, reason, from_status, to_status, \
-                    evidence) VALUES "
+                    evidence, agent, signature, run_id, young) VALUES "
             .to_owned();
     for (at, claim) in claims.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
         let fence = &claim.attempt.fence;
         let (rule, reason, evidence) =
             (&claim.rule, &claim.reason, claim.evidence.to_string().replace('\'', "''"));
+        let death = claim.death.as_ref().unwrap();
+        let run = claim.basis.run.as_ref().map_or_else(|| "NULL".to_owned(), ToString::to_string);
         write!(
             text,
-            "{comma}({},1790000000000,{},{fence},'reaper','requeue','{rule}','{reason}','running','queued','{evidence}')",
+            "{comma}({},1790000000000,{},{fence},'reaper','requeue','{rule}','{reason}','running','queued','{evidence}',\
+             '{}','{}',{run},{})",
             claim.event.0,
             id_of(claim),
+            death.agent,
+            death.signature,
+            if death.young { "1" } else { "NULL" },
         )
         .unwrap();
     }

@@ -34,6 +34,7 @@ command = ["/bin/sh", "-c", "exit $(cat verdict)"]
 /// Keys that make everything quick.
 const QUICK: &str = r#"
 terminate_grace = "500ms"
+intensity = "off"
 backoff = { base = "1ms", max = "1ms" }
 exec.spool = "spool"
 exec.beat = "100ms"

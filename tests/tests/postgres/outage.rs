@@ -75,7 +75,7 @@ fn f21_all_converges_and_nothing_is_done_twice_when_the_server_falls_three_times
     let database = Database::on_scratch(Scratch::on(cluster.url()));
     let program = prepared(
         &database,
-        "interval = \"100ms\"\nfinalize_grace = \"50ms\"\nmax_running = \"2s\"\nmax_rescues = 50\n\
+        "interval = \"100ms\"\nfinalize_grace = \"50ms\"\nmax_running = \"2s\"\nmax_rescues = 50\nintensity = \"off\"\n\
          delivery_lease = \"500ms\"\nbackoff = { base = \"10ms\", max = \"100ms\" }\nbreaker = { percent = 100, at_least = 1000, hold = \"1s\" }",
     );
     for _ in 0..TASKS {
