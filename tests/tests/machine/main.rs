@@ -88,7 +88,7 @@ fn config() -> Config {
 }
 
 /// How many sequences are tried where nothing else is asked for.
-const CASES: u32 = 24;
+const CASES: u32 = 12;
 
 prop_state_machine! {
     #![proptest_config(config())]
