@@ -40,9 +40,8 @@ impl Side {
     pub(crate) fn watched_claim(&self, plans: &[Planned]) -> String {
         let (truth, before, events) = (self.truth(), self.rows(), self.events().len());
         let claims = plans.iter().filter_map(|plan| claim_of(plan, &policy(), Actor::Reaper, 0));
-        let outcomes = match self.store.settle(&claims.collect::<Vec<_>>()) {
-            Ok(outcomes) => outcomes,
-            Err(_) => return "down".into(),
+        let Ok(outcomes) = self.store.settle(&claims.collect::<Vec<_>>()) else {
+            return "down".into();
         };
         let (after, new) = (self.rows(), self.events().split_off(events));
         for (number, row) in before.iter().enumerate() {
