@@ -62,6 +62,23 @@ impl Side {
         format!("process {at}: {action}, {delivered:?}")
     }
 
+    /// What a reaper decides that begins now and ticks twice, gates asked; it claims none of it yet.
+    pub(crate) fn plans(&self) -> Vec<Planned> {
+        let Ok((plan, ..)) = self.reapers[0].plan(2) else {
+            return Vec::new();
+        };
+        let clock = Clock::at(self.store.now().unwrap());
+        let asked = plan.ask.into_iter().filter_map(|mut planned| {
+            let Action::AskGate { gate } = &planned.decision.action else {
+                return None;
+            };
+            planned.seen.verdict = Some(self.world.ask(gate, &planned.job));
+            planned.decision = decide(&planned.job, &planned.seen, &clock, &policy());
+            planned.decision.action.is_claim().then_some(planned)
+        });
+        plan.claim.into_iter().chain(asked).collect()
+    }
+
     /// A person puts a failed job back.
     pub(crate) fn retry(&self, n: usize) -> String {
         let failed: Vec<_> =

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
-use reaper_core::{Action, Fence, JobId, Mode, PassKind, Status};
+use reaper_core::{Action, Fence, JobId, Mode, PassKind, Status, Verdict, plan::Planned};
 use reaper_gate::advance::Advanced;
-use reaper_runner::PassReport;
+use reaper_runner::claim::claim_of;
 use reaper_store::{
-    Control as _, History as _, Outbox as _,
+    Claims as _, Control as _, History as _, Outbox as _, Outcome,
+    claims::Actor,
     facts::Row,
     history::{Event, Query},
 };
@@ -25,7 +26,8 @@ impl Side {
         let after = self.rows();
         let new: Vec<_> = self.events().split_off(events);
         for (number, row) in before.iter().enumerate() {
-            self.watch(number, row, &after[number], &new, &report, &truth);
+            let won = report.won().find(|won| won.job == truth.jobs[number]).map(|won| (&won.action, truth.gate));
+            self.watch(number, (row, &after[number]), &new, won, &truth);
         }
         let mut won: Vec<_> =
             report.won().map(|won| format!("job {} {}", self.number(&won.job), won.action.as_str())).collect();
@@ -34,22 +36,59 @@ impl Side {
         format!("{won:?}, {} lost, jumped {}{error}", report.lost(), report.clock_jump_ms.is_some())
     }
 
-    fn watch(&self, number: usize, before: &Row, after: &Row, new: &[Event], report: &PassReport, truth: &Truth) {
+    /// What a slow reaper has decided is claimed now, whatever has happened since.
+    pub(crate) fn watched_claim(&self, plans: &[Planned]) -> String {
+        let (truth, before, events) = (self.truth(), self.rows(), self.events().len());
+        let claims = plans.iter().filter_map(|plan| claim_of(plan, &policy(), Actor::Reaper, 0));
+        let Ok(outcomes) = self.store.settle(&claims.collect::<Vec<_>>()) else {
+            return "down".into();
+        };
+        let (after, new) = (self.rows(), self.events().split_off(events));
+        for (number, row) in before.iter().enumerate() {
+            let mut made = plans.iter().zip(&outcomes);
+            let won = made.find(|(plan, how)| plan.job.attempt.job == truth.jobs[number] && **how == Outcome::Won);
+            if let (Some((plan, _)), Ok(row)) = (won, row) {
+                assert_eq!(plan.job.attempt, row.attempt, "I4: {}: another attempt was claimed", self.name);
+            }
+            let said = |plan: &Planned| match plan.seen.verdict {
+                Some(Verdict::Green) => Answer::Green,
+                Some(Verdict::Red(_)) => Answer::Red,
+                Some(Verdict::Undecided(_)) | None => Answer::Undecided,
+            };
+            let won = won.map(|(plan, _)| (&plan.decision.action, said(plan)));
+            self.watch(number, (row, &after[number]), &new, won, &truth);
+        }
+        let told = plans.iter().zip(&outcomes).map(|(plan, how)| {
+            format!("job {} {} {how:?}", self.number(&plan.job.attempt.job), plan.decision.action.as_str())
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort();
+        format!("{told:?}")
+    }
+
+    fn watch(
+        &self,
+        number: usize,
+        (before, after): (&Row, &Row),
+        new: &[Event],
+        won: Option<(&Action, Answer)>,
+        truth: &Truth,
+    ) {
         let name = self.name;
         let job = &truth.jobs[number];
-        let won = report.won().find(|won| won.job == *job);
         let told = new.iter().filter(|event| event.job.as_ref() == Some(job)).count();
         assert_eq!(told, usize::from(won.is_some()), "I12: {name}, job {number}: each change has its event");
         let (Ok(before), Ok(after)) = (before, after) else {
             assert!(won.is_none(), "I9: {name}: a row that does not parse was settled");
             return;
         };
-        let Some(won) = won else {
+        let Some((won, said)) = won else {
             let unchanged = before.basis() == after.basis() && before.attempt == after.attempt;
             assert!(unchanged, "I5: {name}, job {number} was changed without a claim: {before:?}, {after:?}");
             return;
         };
-        assert_eq!(report.mode, Mode::Enforce, "I10: {name}: job {number} was settled");
+        let mode = self.while_up(|| self.store.mode().unwrap());
+        assert_eq!(mode, Mode::Enforce, "I10: {name}: job {number} was settled");
         assert_eq!(before.attempt, after.attempt, "I4: {name}: another attempt was changed");
         let process = truth.process_of(&before.attempt);
         if let Some(process) = process.filter(|_| before.status == Status::Running) {
@@ -62,9 +101,9 @@ impl Side {
             let young = age < policy().limits.finalize_grace && process.monitor != Monitor::Killed;
             assert!(!young, "I2: {name}: job {number} was left to its monitor, {won:?}");
         }
-        match &won.action {
+        match won {
             Action::Done { advance: Some(_) } => {
-                assert_eq!(truth.gate, Answer::Green, "I6: {name}, job {number}");
+                assert_eq!(said, Answer::Green, "I6: {name}, job {number}");
             }
             Action::Requeue => {
                 let capped = before.attempts < before.max_attempts && before.rescues < policy().max_rescues;

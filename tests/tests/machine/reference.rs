@@ -27,6 +27,9 @@ pub(crate) enum Step {
     SendBack(usize),
     Pass(usize, PassKind),
     Fall(usize),
+    /// A slow reaper looks and decides; what it has decided it claims later.
+    Decide,
+    ClaimLate,
     Deliver,
     /// So many times 70 seconds pass.
     Time(u32),
@@ -60,6 +63,7 @@ pub(crate) struct Reference {
     pub(crate) jobs: usize,
     jumped: bool,
     spoilt: bool,
+    decided: bool,
     /// How many jobs and attempts are probably where something can be done with them. What a step can do is drawn more
     /// often then; nothing is concluded from these.
     queued: u32,
@@ -94,7 +98,9 @@ impl ReferenceStateMachine for Reference {
             (likely(state.recorded > 0, 5), one().prop_map(Finish).boxed()),
             (1, Just(Deliver).boxed()),
         ];
-        let reaping: [(u32, BoxedStrategy<Step>); 4] = [
+        let slow = if state.decided { ClaimLate } else { Decide };
+        let reaping: [(u32, BoxedStrategy<Step>); 5] = [
+            (6, Just(slow).boxed()),
             (12, (0_usize..2).prop_map(|n| Pass(n, PassKind::Tick)).boxed()),
             (3, (0_usize..2).prop_map(|n| Pass(n, PassKind::Wake)).boxed()),
             (1, (0_usize..2).prop_map(Fall).boxed()),
@@ -137,6 +143,8 @@ impl ReferenceStateMachine for Reference {
             Step::Enqueue { .. } | Step::ForeignInsert if !state.is_down => state.jobs += 1,
             Step::Jump(_) => state.jumped = true,
             Step::Spoil(_) => state.spoilt = true,
+            Step::Decide => state.decided = true,
+            Step::ClaimLate => state.decided = false,
             _ => {}
         }
         state.guess(step);

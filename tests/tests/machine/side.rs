@@ -7,7 +7,9 @@ use std::{
 
 use chrono::TimeDelta;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
-use reaper_core::{Backoff, JobId, JobSnapshot, PassKind, Policy, Status, TaskId, Timestamp, policy::Limits};
+use reaper_core::{
+    Backoff, JobId, JobSnapshot, PassKind, Policy, Status, TaskId, Timestamp, plan::Planned, policy::Limits,
+};
 use reaper_gate::{
     Advance,
     advance::{AdvanceError, Advanced, PostgresAdvance, SqliteAdvance},
@@ -50,6 +52,8 @@ pub(crate) struct Side {
     tasks: Vec<TaskId>,
     pub(crate) reapers: Vec<Reaper>,
     parts: Parts,
+    /// What a slow reaper has decided and not claimed yet.
+    decided: Vec<Planned>,
 }
 
 /// The unit in which time passes: no sum of them comes near to a limit of the policy.
@@ -109,7 +113,17 @@ impl Side {
             watch: None,
             time: Arc::<Skewed>::clone(&time),
         };
-        let mut side = Self { name, base, store, world, time, tasks: Vec::new(), reapers: Vec::new(), parts };
+        let mut side = Self {
+            name,
+            base,
+            store,
+            world,
+            time,
+            tasks: Vec::new(),
+            reapers: Vec::new(),
+            parts,
+            decided: Vec::new(),
+        };
         side.reapers = vec![side.reaper(), side.reaper()];
         side
     }
@@ -151,6 +165,14 @@ impl Side {
             Step::Fall(n) => {
                 self.reapers[*n] = self.reaper();
                 "a reaper begins anew".into()
+            }
+            Step::Decide => {
+                self.decided = self.plans();
+                format!("{} claims", self.decided.len())
+            }
+            Step::ClaimLate => {
+                let decided = std::mem::take(&mut self.decided);
+                self.watched_claim(&decided)
             }
             Step::Deliver => self.deliver(Which::Due),
             Step::Time(units) => self.pass_time(UNIT * *units),
