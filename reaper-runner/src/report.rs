@@ -158,6 +158,8 @@ pub struct Counters {
     pub reaped: BTreeMap<String, u64>,
     /// Claims that were lost.
     pub lost_claims: u64,
+    /// Requeues that turned out to have been needless in time: exits 0 that came before anyone took the job again.
+    pub late_finishes: u64,
     /// The job that was settled last.
     pub last_reaped: Option<JobId>,
     /// When the latest pass began, failed ones included.
@@ -182,6 +184,9 @@ impl Counters {
         }
         self.lost_claims = self.lost_claims.saturating_add(u64::try_from(report.lost()).unwrap_or(u64::MAX));
         for won in report.won() {
+            if won.rule == Rule::NotRunning && matches!(won.action, Action::Done { .. }) {
+                self.late_finishes = self.late_finishes.saturating_add(1);
+            }
             if matches!(won.action, Action::Requeue | Action::Fail { .. } | Action::Done { .. }) {
                 let count = self.reaped.entry(format!("{}/{}", won.rule, won.action.as_str())).or_default();
                 *count = count.saturating_add(1);
