@@ -149,6 +149,9 @@ impl Engine {
         let is_on = |outset: &Outset| stricter(outset.mode) != Mode::Off;
         let Opened { version, outset, begun } = open(&self.parts, &self.settings, &mut memory, kind, is_on)?;
         report.mode = stricter(outset.mode);
+        if let Some(watching) = &mut memory.watching {
+            watching.opened(version);
+        }
         let Some(begun) = begun else {
             return Ok(After::default());
         };
@@ -203,33 +206,6 @@ impl Engine {
         }
         self.settle(plan.claim, report, &mut after)?;
         Ok(after)
-    }
-
-    /// Whether there is nothing to do in this pass, because nothing has happened since one that found nothing.
-    fn rests(&self, kind: PassKind, memory: &mut Memory, report: &mut PassReport) -> Result<bool, StoreError> {
-        let monotonic = self.parts.time.monotonic();
-        let quiet = self.is_quiet(memory);
-        let Some(rest) = &mut memory.rest else {
-            return Ok(false);
-        };
-        let store = self.parts.store.as_ref();
-        if !quiet || !rest.goes_on(store.version()?, monotonic, store, &self.settings.policy)? {
-            return Ok(false);
-        }
-        report.at = rest.now(monotonic);
-        report.mode = rest.mode;
-        report.review_at = rest.ends_at();
-        if kind == PassKind::Tick {
-            memory.ticks = memory.ticks.saturating_add(1);
-        }
-        Ok(true)
-    }
-
-    /// Whether nothing that was seen is to be looked at again, whatever the database holds.
-    fn is_quiet(&self, memory: &Memory) -> bool {
-        memory.observations.suspects().is_empty()
-            && locked(&self.verdicts).is_empty()
-            && memory.watching.as_ref().is_none_or(Watching::is_quiet)
     }
 
     /// Claims, in one set. Who loses a claim does nothing more with that job.

@@ -3,7 +3,8 @@
 //! **Invariant:** a reaper rests if and only if, in its latest tick, it loaded no row, remembered no suspect and opened
 //! no breaker; no gate's verdict is awaited or kept; the store's token is the one from before that tick's load; and neither
 //! the earliest row nor the earliest effect that time alone brings up has come. A store that cannot tell any of this is
-//! asked in every pass.
+//! asked in every pass. A loop with a watch has nobody whose death is known and who is not settled, nobody who cannot be
+//! watched, and has loaded all of its host's attempts since anything was written, unless that is not due yet.
 //!
 //! How long it rests is told by the monotonic clock, as ages are. A jump of the database's clock is noticed in the pass
 //! that ends the rest, at most [`LONGEST`] later; no age counts it, so that nothing is missed by that but the effects
@@ -12,8 +13,15 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use reaper_core::{Clock, Mode, Policy, Timestamp};
+use reaper_core::{Clock, Mode, PassKind, Policy, Timestamp};
 use reaper_store::{Store, StoreError, facts::Upcoming};
+
+use crate::{
+    PassReport,
+    engine::{Engine, locked},
+    look::Memory,
+    watching::Watching,
+};
 
 /// A rest is no longer than this.
 pub(crate) const LONGEST: Duration = Duration::from_secs(60);
@@ -77,5 +85,44 @@ impl Rest {
     /// When the rest ends, by the database's clock.
     pub(crate) fn ends_at(&self) -> Option<Timestamp> {
         self.until.map(|until| self.now(until))
+    }
+}
+
+impl Engine {
+    /// Whether there is nothing to do in this pass, because nothing has happened since one that found nothing.
+    pub(crate) fn rests(
+        &self,
+        kind: PassKind,
+        memory: &mut Memory,
+        report: &mut PassReport,
+    ) -> Result<bool, StoreError> {
+        let monotonic = self.parts.time.monotonic();
+        let quiet = self.is_quiet(memory);
+        let Some(rest) = &mut memory.rest else {
+            return Ok(false);
+        };
+        let must_reconcile =
+            |watching: &Watching| watching.must_reconcile(rest.version, monotonic, &self.settings);
+        if memory.watching.as_ref().is_some_and(must_reconcile) {
+            return Ok(false);
+        }
+        let store = self.parts.store.as_ref();
+        if !quiet || !rest.goes_on(store.version()?, monotonic, store, &self.settings.policy)? {
+            return Ok(false);
+        }
+        report.at = rest.now(monotonic);
+        report.mode = rest.mode;
+        report.review_at = rest.ends_at();
+        if kind == PassKind::Tick {
+            memory.ticks = memory.ticks.saturating_add(1);
+        }
+        Ok(true)
+    }
+
+    /// Whether nothing that was seen is to be looked at again, whatever the database holds.
+    pub(crate) fn is_quiet(&self, memory: &Memory) -> bool {
+        memory.observations.suspects().is_empty()
+            && locked(&self.verdicts).is_empty()
+            && memory.watching.as_ref().is_none_or(Watching::is_quiet)
     }
 }

@@ -58,6 +58,10 @@ pub(crate) struct Watching {
     known_until: Option<Timestamp>,
     /// When all of this host's were loaded last, by the monotonic clock.
     reconciled_at: Option<Duration>,
+    /// The store's token from before that load.
+    reconciled_version: Option<u64>,
+    /// The store's token from before this pass's load.
+    opened_with: Option<u64>,
     pass: Pass,
 }
 
@@ -98,6 +102,8 @@ impl Watching {
             put_off: BTreeSet::new(),
             known_until: None,
             reconciled_at: None,
+            reconciled_version: None,
+            opened_with: None,
             pass: Pass::default(),
         }
     }
@@ -117,6 +123,21 @@ impl Watching {
     /// Whether somebody has died, or something of this host has to be looked at in each tick.
     pub(crate) fn is_quiet(&self) -> bool {
         !self.told.has_any() && self.died.is_empty() && self.loose.is_empty() && !self.told.is_broken()
+    }
+
+    /// The store's token from before anything was loaded.
+    pub(crate) fn opened(&mut self, version: Option<u64>) {
+        self.opened_with = version;
+    }
+
+    /// Whether all of this host's attempts are due to be loaded.
+    fn is_due(&self, monotonic: Duration, settings: &Settings) -> bool {
+        self.reconciled_at.is_none_or(|at| monotonic.saturating_sub(at) >= settings.reconcile)
+    }
+
+    /// Whether they are due, and something was written since they were.
+    pub(crate) fn must_reconcile(&self, version: u64, monotonic: Duration, settings: &Settings) -> bool {
+        self.is_due(monotonic, settings) && self.reconciled_version != Some(version)
     }
 
     /// Whether more has died than the pass has looked at.
@@ -143,8 +164,7 @@ impl Watching {
             self.fresh.retain(|attempt| !self.pass.asked.contains(attempt));
             return (names(&self.pass.asked), None);
         }
-        let recently = |at: Duration| monotonic.saturating_sub(at) < settings.reconcile;
-        self.pass.is_full = self.told.is_broken() || !self.reconciled_at.is_some_and(recently);
+        self.pass.is_full = self.told.is_broken() || self.is_due(monotonic, settings);
         self.fresh.clear();
         self.pass.asked = self.died.union(&self.loose).chain(&self.open).cloned().collect();
         let overlap = TimeDelta::from_std(OVERLAP).unwrap_or(TimeDelta::zero());
@@ -271,6 +291,7 @@ impl Watching {
             self.known_until = Some(now);
             if pass.is_full {
                 self.reconciled_at = Some(monotonic);
+                self.reconciled_version = self.opened_with;
             }
         }
         if jumped {

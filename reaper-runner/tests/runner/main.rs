@@ -7,4 +7,5 @@ mod nodes;
 mod rest;
 mod run_loop;
 mod run_once;
+mod watched;
 mod world;

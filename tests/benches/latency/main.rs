@@ -38,18 +38,19 @@ fn measure() {
     use figures::{Row, print};
     use reaper_tests::database::Kind;
 
-    let (mut short, mut json) = (false, false);
+    let (mut short, mut json, mut rounds) = (false, false, 100);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--bench" => {}
             "--short" => short = true,
+            "--rounds" => rounds = words.next().expect("--rounds needs a number").parse().unwrap(),
             "--output" => json = words.next().as_deref() == Some("json"),
             other => panic!("unknown argument {other}"),
         }
     }
     let _limit = reaper_gate::liveness::watch::raise_descriptor_limit();
-    let (sizes, rounds): (&[usize], usize) = if short { (&[1, 20], 3) } else { (&[1, 100, 5000], 100) };
+    let (sizes, rounds): (&[usize], usize) = if short { (&[1, 20], 3) } else { (&[1, 100, 5000], rounds) };
     let mut rows: Vec<Row> = Vec::new();
     for size in sizes {
         rows.extend(wake::rows(*size, rounds));

@@ -37,7 +37,7 @@ fn until_queued(store: &dyn Store, attempt: &Attempt) {
 
 /// One death after another beside so many executors that live.
 pub fn rows(kind: Kind, size: usize, rounds: usize) -> Vec<Row> {
-    let Some(mut reaper) = Reaper::on(kind, "150ms") else { return Vec::new() };
+    let Some(mut reaper) = Reaper::on(kind, "50ms") else { return Vec::new() };
     let (store, probe) = (std::sync::Arc::clone(&reaper.store), LocalProbe::builder().build().unwrap());
     let ground = Ground { store: store.as_ref(), probe: &probe };
     let living: Vec<Attempted> = (0..size).map(|_| ground.executor()).collect();
