@@ -21,7 +21,7 @@ use crate::{
     intensity::put_off,
     look::{Look, Memory, Opened, look, open, panic_text},
     pool::Pool,
-    report::{CannotTell, Failure, Settled},
+    report::{CannotTell, Failure, Settled, false_rescues},
     rest::Rest,
     verdicts::{Question, Verdicts},
     watching::Watching,
@@ -346,7 +346,10 @@ impl Engine {
             Ok(()) => *noted = Some(now),
             Err(error) => tracing::warn!(%error, "the pass could not be noted"),
         }
-        locked(&self.counters).count_false_rescues(self.parts.store.as_ref());
+        let since = locked(&self.counters).first_run_at;
+        if let Some(count) = since.and_then(|since| false_rescues(self.parts.store.as_ref(), since)) {
+            locked(&self.counters).false_rescues = count;
+        }
     }
 }
 

@@ -73,7 +73,6 @@ fn crashes(store: &dyn Store, agent: &str, intensity: Intensity, at: Timestamp) 
 fn tell(store: &dyn Store, policy: &Policy, agent: &str, since: Timestamp) -> Option<String> {
     let intensity = policy.limits_for(agent).intensity?;
     let plain = Plain { text: agent, max: 60 };
-    tracing::warn!(agent, %intensity, "its attempts die young too often");
     let text = format!(
         "attempts of {plain} die young, more than {intensity}: its jobs are requeued later and later, and come back one \
          by one until it is over (reaper signatures says how they die)"

@@ -151,6 +151,13 @@ impl PassReport {
     }
 }
 
+/// How many rescues were seen to be wrong since an instant, where the store says so.
+pub(crate) fn false_rescues(store: &dyn Store, since: Timestamp) -> Option<u64> {
+    let late = store.late_exits(since, COUNTED);
+    let late = late.inspect_err(|error| tracing::warn!(%error, "false rescues could not be counted")).ok()?;
+    Some(Rescues::false_among(&late))
+}
+
 /// What a reaper has done since it began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
@@ -182,17 +189,6 @@ impl Counters {
     #[must_use]
     pub fn reaped_total(&self) -> u64 {
         self.reaped.values().sum()
-    }
-
-    /// Counts anew which rescues were seen to be wrong.
-    pub(crate) fn count_false_rescues(&mut self, store: &dyn Store) {
-        let Some(since) = self.first_run_at else {
-            return;
-        };
-        match store.late_exits(since, COUNTED) {
-            Ok(late) => self.false_rescues = Rescues::false_among(&late),
-            Err(error) => tracing::warn!(%error, "false rescues could not be counted"),
-        }
     }
 
     pub(crate) fn add(&mut self, report: &PassReport) {

@@ -21,9 +21,9 @@ fn dying(db: &Database, count: usize) {
     }
 }
 
-/// For how many seconds each requeued job is put off, in their order, cut to tens; those that wait as usual left out.
+/// For how many tens of seconds each requeued job is put off, in their order; those that wait as usual left out.
 fn waits(db: &Database) -> Vec<i64> {
-    let wait = "(j.reaper_available_at - e.at) / 10000";
+    let wait = "(j.reaper_available_at - e.at + 5000) / 10000";
     let list = if db.url().starts_with("postgres") {
         format!("string_agg(({wait})::text, ',' ORDER BY {wait})")
     } else {

@@ -132,13 +132,16 @@ fn f28_a_hostile_effect_and_event_are_shown_plainly() {
         db.sql(&format!(
             "INSERT INTO reaper_outbox (key, effect, state, created_at, due_at, note)
              VALUES ({text}, '{{}}', 'dead', 0, 0, {text});
-             INSERT INTO reaper_events (id, at, job_id, actor, action, rule, reason, from_status, to_status, evidence)
-             VALUES (abs(random()), 0, 1, {text}, {text}, {text}, {text}, {text}, {text}, '{{}}');"
+             INSERT INTO reaper_events (id, at, job_id, actor, action, rule, reason, from_status, to_status, evidence,
+                agent, signature, late_code, late_at)
+             VALUES (abs(random()), 0, 1, {text}, {text}, {text}, {text}, {text}, {text}, '{{}}', {text}, {text}, {text}, 0);"
         ));
     }
-    for command in ["outbox", "history"] {
+    for command in ["outbox", "history", "signatures"] {
         for output in ["text", "json"] {
-            let ended = program.run(&[command, "--output", output]);
+            let since: &[&str] = if command == "signatures" { &["--since", "1970-01-01"] } else { &[] };
+            let ended = program.run(&[&[command, "--output", output], since].concat());
+            assert!(ended.stdout.len() > 100, "{command}: {}", ended.stdout);
             is_plain(command, &ended);
             if output == "text" {
                 fits(command, &ended);

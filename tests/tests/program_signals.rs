@@ -9,7 +9,17 @@ use reaper_tests::{
 use rustix::process::Signal;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
-const RUN: [&str; 7] = ["run", "--output", "json", "--set", "interval=50ms", "--set", "breaker.percent=100"];
+const RUN: [&str; 9] = [
+    "run",
+    "--output",
+    "json",
+    "--set",
+    "interval=50ms",
+    "--set",
+    "breaker.percent=100",
+    "--set",
+    "intensity=off",
+];
 
 fn dead(db: &Database) -> i64 {
     RunningJob { pid: Some(dead_pid()), ..RunningJob::default() }.insert(db)
@@ -54,7 +64,17 @@ fn two_runs_settle_each_job_once() {
 fn two_ticks_settle_each_job_once() {
     let (db, program) = adopted(BINARY);
     let jobs: Vec<_> = (0..30).map(|_| dead(&db)).collect();
-    let tick = ["tick", "--set", "dead_ticks=1", "--set", "breaker.percent=100", "--output", "json"];
+    let tick = [
+        "tick",
+        "--set",
+        "dead_ticks=1",
+        "--set",
+        "breaker.percent=100",
+        "--set",
+        "intensity=off",
+        "--output",
+        "json",
+    ];
     let ticks = [program.spawn(&tick), program.spawn(&tick)];
     for tick in ticks {
         let ended = tick.wait_with_output().unwrap();

@@ -14,7 +14,7 @@ use reaper_runner::{PassReport, Reaper, Settings};
 use reaper_store::{
     Attempts, Foreign, History,
     attempts::{Launcher, Wants},
-    foreign::ForeignJob,
+    foreign::{ForeignJob, JobColumn, RunColumn, When},
     history::Query,
 };
 
@@ -131,4 +131,32 @@ fn it_can_be_off_for_all_or_for_one() {
     assert_eq!(requeued(&Reaper::new(world.parts(), settings).run_once()), 20);
     world.pass(SECOND);
     assert_eq!((take_all(&world), put_off(&world), world.alerts.kinds().len()), (16, 4, 1));
+}
+
+/// The rate of wrong rescues is a figure: of those that were finished late, and of those whose work was done twice.
+#[test]
+fn late_finishes_and_false_rescues_are_counted() {
+    let world = World::new();
+    let run = || world.store.insert_run(None, When::Null).unwrap();
+    let (waits, again) = (run(), run());
+    let mut jobs = Vec::new();
+    for run in [&waits, &again] {
+        let job = ForeignJob { run: Some(run.clone()), ..ForeignJob::running(7, 600) };
+        jobs.push(world.store.insert_job(&job).unwrap());
+    }
+    let reaper = Reaper::new(world.parts(), six_a_minute());
+    assert_eq!(requeued(&reaper.run_once()), 2);
+    world.store.update_job(&jobs[1], &[JobColumn::status("running")]).unwrap();
+    for run in [&waits, &again] {
+        world.store.update_run(run, &[RunColumn::ExitCode(Some(0))]).unwrap();
+    }
+    world.pass(301 * SECOND);
+    assert_eq!(reaper.run_once().error, None);
+    assert_eq!(world.status(&jobs[0]), "done");
+    let counters = reaper.counters();
+    assert_eq!((counters.late_finishes, counters.false_rescues), (1, 1));
+    world.pass(SECOND);
+    let later = Reaper::new(world.parts(), six_a_minute());
+    later.run_once();
+    assert_eq!(later.counters().false_rescues, 0, "what was seen before it began is not its to count");
 }
