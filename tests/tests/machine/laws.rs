@@ -45,6 +45,10 @@ impl Side {
         };
         let (after, new) = (self.rows(), self.events().split_off(events));
         for (number, row) in before.iter().enumerate() {
+            if row.is_err() {
+                // It was spoilt after the decision, in a column that is no part of its basis.
+                continue;
+            }
             let mut made = plans.iter().zip(&outcomes);
             let won = made.find(|(plan, how)| plan.job.attempt.job == truth.jobs[number] && **how == Outcome::Won);
             if let (Some((plan, _)), Ok(row)) = (won, row) {
