@@ -454,6 +454,9 @@ impl Side {
     fn jump(&self, direction: Direction) -> String {
         let by = TimeDelta::from_std(JUMP).unwrap();
         self.move_clock(if direction == Direction::Forward { by } else { -by });
+        if direction == Direction::Forward {
+            self.world.truth().set_forward = JUMP;
+        }
         format!("{direction:?}")
     }
 

@@ -58,6 +58,8 @@ pub(crate) enum Answer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Truth {
     pub(crate) passed: Duration,
+    /// By how much the database's clock was set forward. A reaper that had not looked before cannot know.
+    pub(crate) set_forward: Duration,
     pub(crate) processes: Vec<Process>,
     pub(crate) gate: Answer,
     pub(crate) moves: Vec<(AdvanceOrder, Advanced)>,
