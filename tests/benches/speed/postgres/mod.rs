@@ -85,8 +85,6 @@ fn rescues(arguments: &Arguments, rounds: usize) -> Table {
         let mut peers = Peer::all(arguments.peers.as_deref(), rows);
         let rows = Rowed::new(rows);
         let orphaned = usize::try_from(orphans).unwrap();
-        // Some of them take a minute.
-        let rounds = if peers.is_empty() { rounds } else { rounds.min(3) };
         let measured = rescue::rescue(&rows, &mut peers, orphaned, rounds, Some(1.15));
         Case::Times { name: format!("{} of {}", short(orphans), short(running)), size: orphans, measured }
     });
