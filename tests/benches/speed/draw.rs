@@ -166,4 +166,4 @@ fn count(power: i32) -> String {
     }
 }
 
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 700.0;
