@@ -19,30 +19,28 @@ use crate::{
     table::{Case, Table, short},
 };
 
-/// All tables that are asked for; none, said loudly, where there is no server.
-pub fn tables(arguments: &Arguments) -> Vec<Table> {
+/// All tables that are asked for, each as it is done; none, said loudly, where there is no server.
+pub fn tables(arguments: &Arguments, measured: &mut impl FnMut(Table)) {
     let rounds = if arguments.short { 1 } else { 7 };
     let wants = |name: &str| name.contains(&arguments.only);
-    let mut tables = Vec::new();
     if Scratch::new().is_none() {
-        return tables;
+        return;
     }
     if wants("postgres-idle") || wants("postgres-costs") {
-        tables.extend(idles(arguments, rounds));
+        idles(arguments, rounds).into_iter().for_each(&mut *measured);
     }
     if wants("postgres-rescue") {
-        tables.push(rescues(arguments, rounds));
+        measured(rescues(arguments, rounds));
     }
     if wants("postgres-memory") {
-        tables.push(memories(arguments.short));
+        measured(memories(arguments.short));
     }
     if wants("postgres-race") {
-        tables.push(races(arguments.short, rounds));
+        measured(races(arguments.short, rounds));
     }
     if arguments.history && wants("postgres-history") {
-        tables.push(history(arguments, rounds));
+        measured(history(arguments, rounds));
     }
-    tables
 }
 
 fn idles(arguments: &Arguments, rounds: usize) -> [Table; 3] {
