@@ -99,12 +99,6 @@ impl Rowed {
             set.join(", ")
         );
         connection.batch_execute(&undo).unwrap();
-        self.vacuum();
-    }
-
-    /// Clears away what was left of rows that have changed.
-    pub fn vacuum(&self) {
-        let mut connection = self.scratch.connection();
         for table in ["jobs", "reaper_events", "reaper_outbox", "reaper_settings"] {
             connection.batch_execute(&format!("VACUUM {table}")).unwrap();
         }
