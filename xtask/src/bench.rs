@@ -46,10 +46,10 @@ pub(crate) struct Wanted {
     pub(crate) short: bool,
     /// With ten million finished jobs and events.
     pub(crate) history: bool,
-    /// With what others do today, which is installed first.
-    pub(crate) peers: bool,
     /// How many of those instead.
     pub(crate) past: Option<String>,
+    /// With what others do today, which is installed first.
+    pub(crate) peers: bool,
     /// Only the tables whose names hold this.
     pub(crate) only: Option<String>,
     /// `text` or `json`.

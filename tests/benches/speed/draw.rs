@@ -7,17 +7,14 @@ use crate::{
     table::{Case, Table, figures},
 };
 
-/// Writes `<name>.svg` for the tables of idle passes and of rescues.
-pub fn write(folder: &Path, tables: &[Table]) {
-    fs::create_dir_all(folder).unwrap();
-    for table in tables {
-        let picture = match table.name {
-            name if name.ends_with("-idle") => lines(table),
-            name if name.ends_with("-rescue") => bars(table),
-            _ => continue,
-        };
-        fs::write(folder.join(format!("{}.svg", table.name)), picture).unwrap();
-    }
+/// Writes `<name>.svg` for a table of idle passes or of rescues.
+pub fn write(folder: &Path, table: &Table) {
+    let picture = match table.name {
+        name if name.ends_with("-idle") => lines(table),
+        name if name.ends_with("-rescue") => bars(table),
+        _ => return,
+    };
+    fs::write(folder.join(format!("{}.svg", table.name)), picture).unwrap();
 }
 
 /// What all pictures have: their colours, in light and dark, and the title.
@@ -166,4 +163,4 @@ fn count(power: i32) -> String {
     }
 }
 
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 700.0;

@@ -13,15 +13,19 @@ const PAGE: &str = "bench.md";
 /// The document for programs.
 const DOCUMENT: &str = "bench.json";
 
-/// Keeps them in this folder.
-pub fn keep(folder: &Path, tables: &[Table]) {
+/// Keeps one in this folder.
+pub fn keep(folder: &Path, table: &Table) {
     let page = folder.join(PAGE);
-    let text = tables.iter().fold(fs::read_to_string(&page).unwrap(), |text, table| with(&text, table));
+    let text = with(&fs::read_to_string(&page).unwrap(), table);
     fs::write(page, text).unwrap();
     let document = folder.join(DOCUMENT);
     let old =
         fs::read_to_string(&document).ok().map_or_else(|| json!({}), |old| serde_json::from_str(&old).unwrap());
-    fs::write(document, serde_json::to_string_pretty(&merged(&old, table::json(tables))).unwrap() + "\n").unwrap();
+    fs::write(
+        document,
+        serde_json::to_string_pretty(&merged(&old, table::json(std::slice::from_ref(table)))).unwrap() + "\n",
+    )
+    .unwrap();
 }
 
 /// The page with this table: in the place of the one with its title, or of the line that marks where new ones of its

@@ -28,6 +28,7 @@ mod sqlite;
 mod table;
 
 use arguments::{Arguments, Output};
+use table::Table;
 
 fn main() {
     let arguments = Arguments::read(std::env::args().skip(1));
@@ -39,14 +40,21 @@ fn main() {
         println!("{}", race::racer(database));
         return;
     }
-    let mut tables = sqlite::tables(&arguments);
-    tables.extend(postgres::tables(&arguments));
-    match arguments.output {
-        Output::Text => tables.iter().for_each(|table| println!("{}", table.text())),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&table::json(&tables)).unwrap()),
-    }
-    if let Some(folder) = &arguments.keep {
-        draw::write(folder, &tables);
-        keep::keep(folder, &tables);
+    let mut tables = Vec::new();
+    // One after the other, so that what was measured is kept if a later one fails.
+    let mut measured = |table: Table| {
+        if arguments.output == Output::Text {
+            println!("{}", table.text());
+        }
+        if let Some(folder) = &arguments.keep {
+            draw::write(folder, &table);
+            keep::keep(folder, &table);
+        }
+        tables.push(table);
+    };
+    sqlite::tables(&arguments, &mut measured);
+    postgres::tables(&arguments, &mut measured);
+    if arguments.output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(&table::json(&tables)).unwrap());
     }
 }

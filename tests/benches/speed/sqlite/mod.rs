@@ -16,27 +16,25 @@ use crate::{
     table::{Case, Table, short},
 };
 
-/// All tables that are asked for.
-pub fn tables(arguments: &Arguments) -> Vec<Table> {
+/// All tables that are asked for, each as it is done.
+pub fn tables(arguments: &Arguments, measured: &mut impl FnMut(Table)) {
     let rounds = if arguments.short { 1 } else { 7 };
     let wants = |name: &str| name.contains(&arguments.only);
-    let mut tables = Vec::new();
     if wants("sqlite-idle") || wants("sqlite-quiet") {
-        tables.extend(idles(arguments.short, rounds));
+        idles(arguments.short, rounds).into_iter().for_each(&mut *measured);
     }
     if wants("sqlite-rescue") {
-        tables.push(rescues(arguments.short, rounds));
+        measured(rescues(arguments.short, rounds));
     }
     if wants("sqlite-memory") {
-        tables.push(memories(arguments.short));
+        measured(memories(arguments.short));
     }
     if wants("sqlite-race") {
-        tables.push(races(arguments.short, rounds));
+        measured(races(arguments.short, rounds));
     }
     if arguments.history && wants("sqlite-history") {
-        tables.push(history(arguments, rounds));
+        measured(history(arguments, rounds));
     }
-    tables
 }
 
 fn idles(is_short: bool, rounds: usize) -> [Table; 2] {
@@ -128,7 +126,8 @@ fn history(arguments: &Arguments, rounds: usize) -> Table {
     let quiet = case("10k running, nothing written", idle::nothing_written(&rows, rounds));
     drop(rows);
     let rows = Rowed::new(Rows { running: 10_000, orphans: 1000, finished: past, events: past });
-    let rescue = case("1k of 10k rescued", rescue::rescue(&rows, 1000, rounds, None));
+    // Each measurement has a copy of the file, which is some GB here.
+    let rescue = case("1k of 10k rescued", rescue::rescue(&rows, 1000, rounds.min(3), None));
     let title = "SQLite: a long past beside".into();
     Table { name: "sqlite-history", title, cases: vec![idle, quiet, rescue] }
 }
