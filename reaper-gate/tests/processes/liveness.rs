@@ -282,8 +282,16 @@ fn f12_a_process_table_of_an_outer_namespace_is_not_believed() {
     assert_eq!(identity.start_time, None, "it would be another process's");
     assert_eq!(probe().probe(&identity), running(), "the inode tells");
     child.kill();
-    let gone = probe().probe(&identity);
-    assert_eq!(gone.liveness, Liveness::Unknown, "nobody sees its session: {gone:?}");
+    let seen = probe().probe(&identity);
+    assert_eq!(seen, dead(Finding::NoSuchProcess), "no table is asked where the number is nobody's any more");
+
+    let mut leader = session(&attempt(), "sleep 600 & echo $!; wait");
+    let child = leader.prints_pid();
+    let identity = probe().identify(leader.held.pid).unwrap();
+    leader.kill();
+    let seen = probe().probe(&identity);
+    assert_eq!(seen.liveness, Liveness::Unknown, "nobody sees who is left of its session: {seen:?}");
+    drop(child);
 }
 
 #[test]
@@ -302,8 +310,19 @@ fn f13_a_table_with_hidepid_never_says_dead_to_somebody_who_cannot_see_it_all() 
     assert_eq!(seen.1.liveness, Liveness::Unknown, "{:?}", seen.1);
     child.kill();
     let gone = as_nobody(|| probe().probe(&whole));
-    assert_eq!(gone.liveness, Liveness::Unknown, "{gone:?}");
+    // With a pidfs the kernel itself says that nothing goes by the number; without one only the table would.
+    let expected = if whole.inode.is_some() { Liveness::Dead(Certainty::Verified) } else { Liveness::Unknown };
+    assert_eq!(gone.liveness, expected, "{gone:?}");
     assert_eq!(probe().probe(&whole), dead(Finding::NoSuchProcess), "who may trace all sees all");
+
+    let mut leader = session(&attempt(), "sleep 600 & echo $!; wait");
+    let child = leader.prints_pid();
+    let led = identity(&leader.held);
+    leader.kill();
+    let left = as_nobody(|| probe().probe(&led));
+    assert_eq!(left.liveness, Liveness::Unknown, "nobody sees who is left of its session: {left:?}");
+    assert_eq!(probe().probe(&led), leftovers(1), "who may trace all sees all");
+    drop(child);
 }
 
 #[test]

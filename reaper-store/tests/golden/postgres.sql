@@ -40,7 +40,7 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
             SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = l.host AND j.id > :after_lost_executors
             AND starts_with(j.reaper_executor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
-            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
             AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
                 OR CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at ELSE j.reaper_exit_at END >= :since))
@@ -49,25 +49,25 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
             SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = l.host AND j.id > :after_lost_monitors
             AND starts_with(j.reaper_monitor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
-            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
             AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
                 OR CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at ELSE j.reaper_exit_at END >= :since))
             AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
                 WHERE starts_with(j.reaper_executor, e.prefix) AND (e.whole = 1 OR j.reaper_node_bound = 1))
             ORDER BY j.id LIMIT :limit_lost_monitors) j ORDER BY j.id LIMIT :limit_lost_monitors)
-    UNION ALL (SELECT 11 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
-            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+    UNION ALL (SELECT 11 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') > :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_new_starts, :after_new_starts) AND j.id NOT IN (SELECT unnest(:suspects))
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
-    UNION ALL (SELECT 12 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_new_starts)
+    UNION ALL (SELECT 12 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') > :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_new_exits, :after_new_exits) AND j.id NOT IN (SELECT unnest(:suspects))
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_new_exits)
     ) j ON true;
 
 -- LOAD_HEALTHY
@@ -103,21 +103,15 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
         WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
-            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
@@ -125,18 +119,18 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
         WHERE j.id = ANY(:suspects) AND j.id > :after_suspects
             AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END END
         ORDER BY j.id LIMIT :limit_suspects)
-    UNION ALL (SELECT 11 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
-            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+    UNION ALL (SELECT 11 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') > :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_new_starts, :after_new_starts) AND j.id NOT IN (SELECT unnest(:suspects))
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
-    UNION ALL (SELECT 12 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_new_starts)
+    UNION ALL (SELECT 12 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') > :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_new_exits, :after_new_exits) AND j.id NOT IN (SELECT unnest(:suspects))
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_new_exits)
     ) j ON true;
 
 -- LOAD_NAMED
@@ -144,21 +138,15 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT (SELECT max(version) FROM reaper_migrations),
     (SELECT count(*) FROM pg_trigger
         WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
-            AND starts_with(tgname::text, 'reaper_') AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A')), floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
@@ -223,7 +211,7 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
             SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_executor IS NOT NULL AND split_part(j.reaper_executor, '/', 1) = l.host AND j.id > :after_lost_executors
             AND starts_with(j.reaper_executor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
-            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
             AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
                 OR CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at ELSE j.reaper_exit_at END >= :since))
@@ -232,25 +220,25 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
         FROM unnest(:lost_hosts, :lost_prefixes, :lost_whole) AS l (host, prefix, whole) CROSS JOIN LATERAL (
             SELECT j.id FROM jobs j WHERE j.status = 'running' AND j.reaper_monitor IS NOT NULL AND split_part(j.reaper_monitor, '/', 1) = l.host AND j.id > :after_lost_monitors
             AND starts_with(j.reaper_monitor, l.prefix) AND (l.whole = 1 OR j.reaper_node_bound = 1)
-            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id <> ALL(:suspects)
+            AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
             AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
                 OR CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at ELSE j.reaper_exit_at END >= :since))
             AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
                 WHERE starts_with(j.reaper_executor, e.prefix) AND (e.whole = 1 OR j.reaper_node_bound = 1))
             ORDER BY j.id LIMIT :limit_lost_monitors) j ORDER BY j.id LIMIT :limit_lost_monitors)
-    UNION ALL (SELECT 11 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
-            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+    UNION ALL (SELECT 11 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') > :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_new_starts, :after_new_starts) AND j.id NOT IN (SELECT unnest(:suspects))
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
-    UNION ALL (SELECT 12 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_new_starts)
+    UNION ALL (SELECT 12 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') > :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_new_exits, :after_new_exits) AND j.id NOT IN (SELECT unnest(:suspects))
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_new_exits)
     ) j ON true;
 
 -- LOAD_HEALTHY_ON
@@ -281,20 +269,14 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
 -- LOAD_WATCHED_ON
 SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
@@ -302,37 +284,31 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
         WHERE j.id = ANY(:suspects) AND j.id > :after_suspects
             AND CASE WHEN j.status IS DISTINCT FROM 'running' THEN false ELSE CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END END
         ORDER BY j.id LIMIT :limit_suspects)
-    UNION ALL (SELECT 11 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at > :started_until
-            AND (j.reaper_started_at, j.id) > (:key_new_starts, :after_new_starts) AND j.id <> ALL(:suspects)
+    UNION ALL (SELECT 11 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') > :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_new_starts, :after_new_starts) AND j.id NOT IN (SELECT unnest(:suspects))
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_new_starts)
-    UNION ALL (SELECT 12 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at > :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_new_exits, :after_new_exits) AND j.id <> ALL(:suspects)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_new_starts)
+    UNION ALL (SELECT 12 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') > :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_new_exits, :after_new_exits) AND j.id NOT IN (SELECT unnest(:suspects))
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_new_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_new_exits)
     ) j ON true;
 
 -- LOAD_NAMED_ON
 SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
     FROM (SELECT NULL::text, NULL::bigint, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AS c (version, triggers, now) LEFT JOIN (
-    (SELECT 0 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at IS NULL AND j.id > :after_timeless_exits
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_timeless_exits)
-    UNION ALL (SELECT 1 AS part, j.reaper_exit_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND j.reaper_exit_at <= :exits_until
-            AND (j.reaper_exit_at, j.id) > (:key_exits, :after_exits)
-        ORDER BY j.reaper_exit_at, j.id LIMIT :limit_exits)
-    UNION ALL (SELECT 2 AS part, NULL::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at IS NULL AND j.id > :after_timeless_starts
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_timeless_starts)
-    UNION ALL (SELECT 3 AS part, j.reaper_started_at::bigint AS k, j.id FROM jobs j
-        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_started_at <= :started_until
-            AND (j.reaper_started_at, j.id) > (:key_starts, :after_starts)
-        ORDER BY j.reaper_started_at, j.id LIMIT :limit_starts)
+    (SELECT 1 AS part, coalesce(j.reaper_exit_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NOT NULL AND coalesce(j.reaper_exit_at, '-9223372036854775808') <= :exits_until
+            AND (coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id) > (:key_exits, :after_exits)
+        ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_exits)
+    UNION ALL (SELECT 3 AS part, coalesce(j.reaper_started_at, '-9223372036854775808')::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND coalesce(j.reaper_started_at, '-9223372036854775808') <= :started_until
+            AND (coalesce(j.reaper_started_at, '-9223372036854775808'), j.id) > (:key_starts, :after_starts)
+        ORDER BY coalesce(j.reaper_started_at, '-9223372036854775808'), j.id LIMIT :limit_starts)
     UNION ALL (SELECT 4 AS part, NULL::bigint AS k, j.id FROM jobs j
         WHERE j.status = 'queued' AND j.reaper_exit_code = 0 AND j.id > :after_late
         ORDER BY j.id LIMIT :limit_late)
