@@ -49,7 +49,7 @@ pub fn password(url: &str) -> &str {
 
 /// What must hold after any number of reapers: an attempt is settled once, and each effect is delivered once.
 pub fn settled_once(database: &Database) {
-    let twice = "SELECT count(*) FROM (SELECT 1 FROM reaper_events WHERE action <> 'terminate'
+    let twice = "SELECT count(*) FROM (SELECT 1 FROM reaper_events WHERE action NOT IN ('terminate', 'exit')
         GROUP BY job_id, fence HAVING count(*) > 1) AS twice";
     assert_eq!(database.value(twice).as_deref(), Some("0"), "an attempt was settled twice");
     assert_eq!(database.count("reaper_outbox WHERE state <> 'done'"), 0, "an effect is not delivered");

@@ -1,3 +1,5 @@
+//! Who is superseded, and who is not.
+
 use alloc::borrow::ToOwned as _;
 
 use proptest::prelude::*;

@@ -8,6 +8,7 @@ mod enqueue;
 mod exec;
 mod exit;
 mod explain;
+mod held;
 mod history;
 #[cfg(unix)]
 mod hold;

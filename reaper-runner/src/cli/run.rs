@@ -21,10 +21,11 @@ use signal_hook::{
 use super::{
     Context, Exit, Failure,
     database::Database,
+    held::Held,
     passes,
     world::{self, World},
 };
-use crate::{Parts, Reaper, config::sqlite_path, instance::Held};
+use crate::{Parts, Reaper, config::sqlite_path};
 
 /// How long a pass may take to end after a signal, before the program says that it still waits.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -158,7 +158,7 @@ impl Ground {
 
     /// What must hold after anything: an attempt is settled once, each advance happened once, nothing is spooled.
     pub(crate) fn is_consistent(&self) {
-        let twice = "SELECT count(*) FROM (SELECT 1 FROM reaper_events WHERE action <> 'terminate'
+        let twice = "SELECT count(*) FROM (SELECT 1 FROM reaper_events WHERE action NOT IN ('terminate', 'exit')
             GROUP BY job_id, fence HAVING count(*) > 1) AS twice";
         assert_eq!(self.db.value(twice).as_deref(), Some("0"), "an attempt was settled twice");
         assert_eq!(self.db.count("reaper_outbox WHERE state <> 'done'"), 0, "an effect is not delivered");

@@ -1,4 +1,4 @@
-//! The load of a pass, the one job, and figures about the table.
+//! The load of a pass, and the one job.
 
 /// That none of the parts that go by time has the row.
 macro_rules! not_due {
@@ -64,13 +64,6 @@ macro_rules! lost_part {
             $limit,
             ")"
         )
-    };
-}
-
-/// An instant as the indexes have it: one that is missing is due before all others, so that one search finds both.
-macro_rules! since {
-    ($column:literal) => {
-        concat!("coalesce(", $column, ", '-9223372036854775808')")
     };
 }
 
@@ -367,43 +360,4 @@ statements! {
 );
 
     JOB = concat!("SELECT ", job_columns!(), ", ", task_columns!(), " FROM jobs j", task_of!("j"), " WHERE j.id = :job");
-
-    /// Every running row has an exit or none, and each half has an index.
-    RUNNING = concat!(
-    "SELECT
-    (SELECT count(*) FROM (SELECT FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NULL
-        ORDER BY ",
-    since!("reaper_started_at"),
-    ", id LIMIT :limit) AS unexited)
-    + (SELECT count(*) FROM (SELECT FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NOT NULL
-        ORDER BY ",
-    since!("reaper_exit_at"),
-    ", id LIMIT :limit) AS exited)"
-);
-
-    CENSUS = "SELECT status::text, count(*) FROM jobs GROUP BY status";
-
-    OLDEST_RUNNING = concat!(
-    "SELECT id, k FROM (
-    (SELECT reaper_started_at AS k, id FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_started_at IS NOT NULL
-        ORDER BY ",
-    since!("reaper_started_at"),
-    ", id LIMIT 1)
-    UNION ALL (SELECT reaper_started_at AS k, id FROM jobs
-        WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_started_at IS NOT NULL
-        ORDER BY reaper_started_at, id LIMIT 1)
-    ) AS oldest ORDER BY k, id LIMIT 1"
-);
-
-    /// Tasks in no final stage that have neither a live job nor an advance on its way. An effect is a text: one that is
-    /// no JSON hinders nobody.
-    STALLED = "SELECT t.id, t.work_item_id::text, t.stage::text FROM tasks t
-    WHERE t.stage::text <> ALL(:final_stages)
-        AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.status IN ('queued', 'running') AND j.task_id = t.id)
-        AND NOT EXISTS (SELECT 1 FROM reaper_outbox o WHERE o.state = 'pending'
-            AND substring(o.effect FROM '^[{]\"advance\".[{]\"task\".([0-9]{1,18}),')::bigint = t.id)
-    ORDER BY t.id LIMIT :limit";
 }

@@ -124,8 +124,16 @@ macro_rules! statements {
     };
 }
 
+/// An instant as the indexes have it: one that is missing is due before all others, so that one search finds both.
+macro_rules! since {
+    ($column:literal) => {
+        concat!("coalesce(", $column, ", '-9223372036854775808')")
+    };
+}
+
 mod books;
 mod claims;
+mod figures;
 mod instances;
 mod load;
 mod nodes;
@@ -136,4 +144,6 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::{books::*, claims::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*};
+pub(super) use self::{
+    books::*, claims::*, figures::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*,
+};
