@@ -25,7 +25,7 @@ struct Running(Child);
 impl Running {
     /// Starts one that logs all it has to say into a file.
     fn start(program: &Program) -> Self {
-        let args = ["run", "--interval", "20ms", "--set", "breaker.percent=100", "--set", "dead_ticks=2"];
+        let args = ["run", "--set", "interval=20ms", "--set", "breaker.percent=100", "--set", "dead_ticks=2"];
         let log = fs::File::create(program.dir().join("log")).unwrap();
         let mut command = program.command(&args);
         command.env("REAPER_LOG", "trace").stdin(std::process::Stdio::null());
@@ -36,7 +36,10 @@ impl Running {
     /// answers with the most memory that it has had at once, in kilobytes.
     fn has_looked(mut self, database: &Database) -> u64 {
         let orphan = RunningJob { pid: Some(dead_pid()), ..RunningJob::default() }.insert(database);
-        eventually("an orphan beside them is settled", || database.status(orphan) != "running");
+        eventually("an orphan beside them is settled", || {
+            assert!(self.0.try_wait().unwrap().is_none(), "it has ended by itself");
+            database.status(orphan) != "running"
+        });
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let peak = peak.trim().trim_end_matches(" kB").parse().unwrap();

@@ -62,8 +62,8 @@ pub(super) fn timestamp(bytes: &[u8]) {
         ground.sql(&format!(
             "DELETE FROM jobs; DELETE FROM agent_runs;
              INSERT INTO agent_runs (id) VALUES (1);
-             INSERT INTO jobs (id, agent, repo, status, run_id) VALUES (1, 'a', 'r', 'queued', 1);
-             UPDATE jobs SET status = 'running', started_at = {written} WHERE id = 1;
+             INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'queued');
+             UPDATE jobs SET status = 'running', run_id = 1, started_at = {written} WHERE id = 1;
              INSERT INTO jobs (id, agent, repo, status, started_at) VALUES (2, 'a', 'r', 'running', {written});
              UPDATE agent_runs SET finished_at = {written}, exit_code = 0"
         ));
