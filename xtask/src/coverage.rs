@@ -74,4 +74,4 @@ fn llvm_tools(run: &mut Run<'_>) -> Result<Vec<(&'static str, PathBuf)>, Failed>
 }
 
 /// The version that is installed where there is none.
-const VERSION: &str = "0.9";
+const VERSION: &str = "^0.9";

@@ -85,7 +85,7 @@ fn config() -> Config {
     let cases = std::env::var("REAPER_MACHINE_CASES").ok().and_then(|cases| cases.parse().ok());
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/machine.seeds");
     Config {
-        cases: cases.unwrap_or(if proof::in_full() { CASES_IN_FULL } else { CASES }),
+        cases: cases.unwrap_or_else(|| if proof::in_full() { CASES_IN_FULL } else { CASES }),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
         max_shrink_iters: 400,
         ..Config::default()
