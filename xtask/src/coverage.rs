@@ -21,11 +21,11 @@ pub(crate) const STEP: Step = Step {
 };
 
 fn run(run: &mut Run<'_>) -> Result<String, Failed> {
+    // Asked first: without them nothing needs to be installed.
+    let readers = llvm_tools(run)?;
     tools::subcommand(run, "llvm-cov", VERSION)?;
     let mut command = tools::cargo(run.workspace);
-    for (variable, program) in llvm_tools(run)? {
-        command.env(variable, program);
-    }
+    command.envs(readers.clone());
     command.args(["llvm-cov", "test", "--workspace", "--all-features", "--exclude", "xtask"]);
     command.args(["--lib", "--bins", "--tests", "--no-fail-fast", "--ignore-filename-regex", "/tests/"]);
     let report = run.workspace.target.join("coverage");
@@ -36,9 +36,7 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     pg::name_in(&mut command, &cluster);
     run.call(command, &mut |_| ())?;
     let mut summary = tools::cargo(run.workspace);
-    for (variable, program) in llvm_tools(run)? {
-        summary.env(variable, program);
-    }
+    summary.envs(readers);
     summary.args(["llvm-cov", "report", "--ignore-filename-regex", "/tests/"]);
     run.call(summary, &mut |_| ())?;
     Ok(format!("{}/html/index.html", report.display()))
