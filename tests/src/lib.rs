@@ -12,6 +12,8 @@
 pub mod cluster;
 pub mod database;
 pub mod fakes;
+#[cfg(target_os = "linux")]
+pub mod fuzz;
 pub mod jobs;
 pub mod processes;
 pub mod program;

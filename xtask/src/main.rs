@@ -9,6 +9,7 @@ mod arrows;
 mod bench;
 mod ci;
 mod clippy;
+mod coverage;
 mod demo;
 mod doc;
 mod doctest;
@@ -16,10 +17,12 @@ mod features;
 mod files;
 mod fmt;
 mod markdown;
+mod mutants;
 mod peers;
 #[cfg(unix)]
 mod pg;
 mod process;
+mod proof;
 mod purity;
 mod run;
 mod screen;
@@ -27,6 +30,7 @@ mod source;
 mod step;
 mod test;
 mod tidy;
+mod tools;
 mod workspace;
 
 use std::{
@@ -36,7 +40,11 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::{screen::Screen, step::STEPS, workspace::Workspace};
+use crate::{
+    screen::Screen,
+    step::{APART, STEPS},
+    workspace::Workspace,
+};
 
 /// The exit code for a command line that was not understood.
 const USAGE: u8 = 2;
@@ -70,32 +78,46 @@ fn main() -> ExitCode {
             }
         };
     }
+    if let Some((mutants::NAME, options)) = matches.subcommand()
+        && options.get_flag("short")
+    {
+        return ci::run_alone(&mutants::SHORT, &workspace, &screen);
+    }
     // What the command line knows beside the steps is `ci`.
-    match STEPS.iter().find(|step| Some(step.name) == matches.subcommand_name()) {
+    match STEPS.iter().chain(APART).find(|step| Some(step.name) == matches.subcommand_name()) {
         Some(step) => ci::run_alone(step, &workspace, &screen),
         None => ci::run(&workspace, &screen),
     }
 }
 
 fn command_line() -> Command {
-    let steps = STEPS.iter().map(|step| {
+    let steps = STEPS.iter().chain(APART).map(|step| {
         let command = Command::new(step.name).about(step.about);
-        if step.name == bench::NAME { with_options(command) } else { command }
+        match step.name {
+            bench::NAME => with_options(command),
+            mutants::NAME => command.arg(
+                Arg::new("short").long("short").action(ArgAction::SetTrue).help("One of forty, always the same"),
+            ),
+            _ => command,
+        }
     });
     let line = Command::new("cargo xtask")
         .bin_name("cargo xtask")
-        .about("The project's chores. Each step can be run alone; `ci` runs them all.")
+        .about("The project's chores. Each step can be run alone; `ci` runs all but the long ones at the end.")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommand(Command::new("ci").about("All of them in turn, with their times, and a summary"))
+        .subcommand(
+            Command::new("ci")
+                .about("All but proof, mutants and coverage in turn, with their times, and a summary"),
+        )
         .subcommands(steps);
     #[cfg(unix)]
     let line = line.subcommand(pg::command_line());
     line
 }
 
-/// The options of `bench`, the only step that has any.
+/// The options of `bench`, the only step that has many.
 fn with_options(step: Command) -> Command {
     use bench::{BENCHES, SPEED};
     let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
@@ -145,6 +167,6 @@ mod tests {
         let line = command_line();
         let names: Vec<_> = line.get_subcommands().map(Command::get_name).collect();
         assert_eq!(names.first(), Some(&"ci"));
-        assert!(STEPS.iter().all(|step| names.contains(&step.name)), "{names:?}");
+        assert!(STEPS.iter().chain(APART).all(|step| names.contains(&step.name)), "{names:?}");
     }
 }

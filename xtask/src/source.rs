@@ -60,7 +60,31 @@ impl Source {
     pub(crate) fn comment_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         (1..).zip(self.comments.lines())
     }
+
+    /// The names of the functions that `#[test]` stands above, or that a macro makes tests of, one for each database.
+    pub(crate) fn test_functions(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let (mut is_test, mut in_macro) = (false, false);
+        for whole in self.code.lines() {
+            let line = whole.trim();
+            if whole.starts_with(TESTS_OF_BOTH) {
+                in_macro = true;
+            } else if in_macro && whole.trim_end() == "}" {
+                in_macro = false;
+            } else if line.starts_with("#[") {
+                is_test |= line.ends_with("test]");
+            } else if !line.is_empty() {
+                let name = words(line).skip_while(|word| *word != "fn").nth(1);
+                names.extend(name.filter(|_| is_test || in_macro).map(str::to_owned));
+                is_test = false;
+            }
+        }
+        names
+    }
 }
+
+/// The macro whose functions become tests.
+const TESTS_OF_BOTH: &str = "on_both! {";
 
 /// The words of a line of code: identifiers, keywords and numbers.
 pub(crate) fn words(code: &str) -> impl Iterator<Item = &str> {

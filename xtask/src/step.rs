@@ -3,7 +3,8 @@
 use std::{error::Error, fmt, io};
 
 use crate::{
-    arrows, bench, clippy, demo, doc, doctest, features, fmt as format_step, purity, run::Run, test, tidy,
+    arrows, bench, clippy, coverage, demo, doc, doctest, features, fmt as format_step, mutants, proof, purity,
+    run::Run, test, tidy,
 };
 
 /// Every step, in the order in which `cargo xtask ci` runs them. Each is a command too.
@@ -20,6 +21,9 @@ pub(crate) const STEPS: &[&Step] = &[
     &demo::STEP,
     &bench::STEP,
 ];
+
+/// What takes too long for `ci`. Each is a command.
+pub(crate) const APART: &[&Step] = &[&proof::STEP, &mutants::STEP, &coverage::STEP];
 
 /// One chore.
 #[derive(Debug)]

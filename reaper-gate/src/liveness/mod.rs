@@ -20,6 +20,9 @@ use std::{fmt::Debug, time::Duration};
 
 use reaper_core::{Attempt, NodeId, ProcessIdentity, Sighting, instance::Place};
 
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub use self::sys::read_stat;
 pub use self::{
     local::{HostError, IdentifyError, LocalProbe, LocalProbeBuilder},
     stop::{ATTEMPT_VARIABLE, Carrier, LocalStop},

@@ -98,6 +98,22 @@ const NOT_CONFIG: [&str; 14] = [
 ///
 /// A [`ConfigError`] names the first thing that is wrong, and where it stands.
 pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
+    let variables = Env::prefixed("REAPER_").ignore(&NOT_CONFIG).split("__").profile(Profile::Default);
+    layered(flags, Some(variables))
+}
+
+/// As [`load`], whatever is in the environment. Public for those who try hostile files; it is no part of what this
+/// crate offers.
+///
+/// # Errors
+///
+/// As [`load`].
+#[doc(hidden)]
+pub fn load_without_environment(flags: &Flags) -> Result<Config, ConfigError> {
+    layered(flags, None)
+}
+
+fn layered(flags: &Flags, variables: Option<Env>) -> Result<Config, ConfigError> {
     let mut figment = Figment::new();
     let file = match &flags.file {
         Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.clone())),
@@ -107,7 +123,9 @@ pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
     if let Some(file) = file {
         figment = figment.merge(Toml::file_exact(file));
     }
-    figment = figment.merge(Env::prefixed("REAPER_").ignore(&NOT_CONFIG).split("__").profile(Profile::Default));
+    if let Some(variables) = variables {
+        figment = figment.merge(variables);
+    }
     for (key, value) in &flags.set {
         figment = figment.merge(Serialized::default(key, parse_value(value)));
     }

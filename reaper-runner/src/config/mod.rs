@@ -12,6 +12,8 @@ mod url;
 
 pub use exec::ExecConfig;
 pub use limits::{AgentConfig, ExitConfig, MaxIntensity};
+#[doc(hidden)]
+pub use load::load_without_environment;
 pub use load::{ConfigError, Flags, load};
 pub use node::NodeConfig;
 pub use shape::{

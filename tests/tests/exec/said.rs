@@ -29,7 +29,7 @@ on_both! {
     }
 
     /// The job's fields reach the command as they are, whatever they hold, and nothing of them is run.
-    fn hostile_fields_reach_the_command_as_they_are(ground: &Ground) {
+    fn f28_hostile_fields_reach_the_command_as_they_are(ground: &Ground) {
         let hostile = "a b\n'\"`$(touch pwned)`;\\ *\u{1b}[31m\u{202e}漢";
         let args = ["--agent", hostile, "--stage", hostile, "--branch", hostile, "--work-item", hostile];
         let (job, task) = ground.enqueue(&args);
@@ -92,15 +92,21 @@ fn flags_that_cannot_be_meant_are_refused() {
 }
 
 #[test]
-fn a_field_that_cannot_stand_in_an_environment_fails_the_attempt_alone() {
+fn f28_a_field_that_cannot_stand_in_an_environment_fails_the_attempt_alone() {
     let ground = Ground::on(Kind::Sqlite).unwrap();
     let job = ground
         .db
         .insert("INSERT INTO jobs (agent, repo, status) VALUES ('worker', 'a' || char(0) || 'b', 'queued')");
+    // No system takes a variable of this length, and it is short enough to be read.
+    let long = ground
+        .db
+        .insert("INSERT INTO jobs (agent, repo, status) VALUES ('worker', hex(zeroblob(100000)), 'queued')");
     let other = ground.job();
-    let ended = ground.exec(&["--output", "json"], "true").with_code(6).json();
-    assert_eq!((&ended[0]["attempt"]["job"], &ended[0]["code"]), (&job.into(), &126.into()), "{ended:?}");
-    assert!(ended[0]["tail"].as_str().unwrap().contains("NUL"), "{ended:?}");
+    for (job, why) in [(job, "NUL"), (long, "cannot start")] {
+        let ended = ground.exec(&["--job", &job.to_string(), "--output", "json"], "true").with_code(6).json();
+        assert_eq!((&ended[0]["attempt"]["job"], &ended[0]["code"]), (&job.into(), &126.into()), "{ended:?}");
+        assert!(ended[0]["tail"].as_str().unwrap().contains(why), "{ended:?}");
+    }
     let _other = ground.exec(&["--job", &other.to_string()], "true").ok();
 }
 

@@ -25,7 +25,7 @@ use std::sync::atomic::Ordering;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 use proptest_state_machine::{StateMachineTest, prop_state_machine};
-use reaper_tests::database::Kind;
+use reaper_tests::{database::Kind, proof};
 
 use self::{
     reference::{Reference, Step},
@@ -77,6 +77,7 @@ impl StateMachineTest for Machine {
         for mut side in sides {
             side.converge();
         }
+        proof::tried("sequences of the machine", 1);
     }
 }
 
@@ -84,7 +85,7 @@ fn config() -> Config {
     let cases = std::env::var("REAPER_MACHINE_CASES").ok().and_then(|cases| cases.parse().ok());
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/machine.seeds");
     Config {
-        cases: cases.unwrap_or(CASES),
+        cases: cases.unwrap_or_else(|| if proof::in_full() { CASES_IN_FULL } else { CASES }),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
         max_shrink_iters: 400,
         ..Config::default()
@@ -93,6 +94,9 @@ fn config() -> Config {
 
 /// How many sequences are tried where nothing else is asked for.
 const CASES: u32 = 12;
+
+/// The same where everything is to be tried.
+const CASES_IN_FULL: u32 = 500;
 
 prop_state_machine! {
     #![proptest_config(config())]

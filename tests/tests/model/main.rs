@@ -15,6 +15,7 @@ mod step;
 mod table;
 mod trace;
 
+use reaper_tests::proof;
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
 use self::{
@@ -40,6 +41,7 @@ fn explore(name: &str) {
     }
     checker.assert_properties();
     assert_eq!(checker.unique_state_count(), expected, "another number of states: the model is another one");
+    proof::tried("states of the model", checker.unique_state_count());
 }
 
 macro_rules! explored {
@@ -77,6 +79,7 @@ fn catch(name: &str, mutation: Mutation) {
         mutation.cast()
     );
     trace::compare(name, &told);
+    proof::tried("mutations that the model caught", 1);
 }
 
 macro_rules! caught {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     markdown::Markdown,
     run::Run,
-    step::{Failed, STEPS},
+    step::{APART, Failed, STEPS},
 };
 
 /// Commands and options in the documents that do not exist. The program is built and asked only where a document
@@ -39,7 +39,8 @@ pub(super) fn faults(run: &mut Run<'_>, markdown: &[(String, Markdown)]) -> Resu
 }
 
 fn chore_faults(words: &[String]) -> Vec<String> {
-    let known = |word: &str| ["ci", "pg"].contains(&word) || STEPS.iter().any(|step| step.name == word);
+    let known =
+        |word: &str| ["ci", "pg"].contains(&word) || STEPS.iter().chain(APART).any(|step| step.name == word);
     match words.first() {
         Some(word) if !word.starts_with(['-', '<']) && !known(word) => {
             vec![format!("`cargo xtask` has no step `{word}`")]

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: what the compiler does not look at. One file a kind of check.
 
 mod commands;
+mod faults;
 mod golden;
 mod help;
 mod layout;
@@ -32,6 +33,7 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     faults.extend(manifests::faults(run.workspace, &tree.files)?);
     faults.extend(rust_files::faults(&tree.rust));
     faults.extend(seed::faults(&tree.rust));
+    faults.extend(faults::faults(run.workspace, &tree.rust)?);
     faults.extend(links::faults(&tree.markdown, &tree.files));
     faults.extend(golden::faults(run.workspace, &tree)?);
     faults.extend(commands::faults(run, &tree.markdown)?);

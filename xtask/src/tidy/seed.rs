@@ -1,33 +1,16 @@
 //! The floor of the project's behaviour: each of these cases exists as a test under its name.
 
-use crate::source::{Source, words};
+use crate::source::Source;
 
 /// The cases that no test function in `tests/` is named after.
 pub(super) fn faults(rust: &[(String, String)]) -> Vec<String> {
     let found: Vec<String> = rust
         .iter()
         .filter(|(file, _)| file.starts_with("tests/"))
-        .flat_map(|(_, text)| test_functions(&Source::of(text)))
+        .flat_map(|(_, text)| Source::of(text).test_functions())
         .collect();
     let missing = CASES.iter().filter(|case| !found.iter().any(|name| name == *case));
     missing.map(|case| format!("tests: no test function `{case}`")).collect()
-}
-
-/// The names of the functions that an attribute `#[test]` stands above.
-fn test_functions(source: &Source) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut is_test = false;
-    for (_, line) in source.code_lines() {
-        let line = line.trim();
-        if line.starts_with("#[") {
-            is_test |= line.ends_with("test]");
-        } else if !line.is_empty() {
-            let mut words = words(line).skip_while(|word| *word != "fn").skip(1);
-            names.extend(words.next().filter(|_| is_test).map(str::to_owned));
-            is_test = false;
-        }
-    }
-    names
 }
 
 /// The cases, in their order.

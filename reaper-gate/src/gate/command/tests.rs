@@ -396,7 +396,7 @@ mod running {
     }
 
     #[test]
-    fn what_no_environment_can_hold_is_undecided_and_nothing_is_run() {
+    fn f28_what_no_environment_can_hold_is_undecided_and_nothing_is_run() {
         let (dir, command) = script("touch ran");
         let gate = CommandGate::new([("tests".to_owned(), command)]).unwrap();
         let mut with_nul = job();

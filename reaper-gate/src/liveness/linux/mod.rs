@@ -23,6 +23,15 @@ use rustix::process::Pid;
 
 use super::bare;
 
+/// What is read of a stat file: state, group, session, start time and wait status. Public for those who try hostile
+/// lines; it is no part of what this crate offers.
+#[doc(hidden)]
+#[must_use]
+pub fn read_stat(line: &[u8]) -> Option<(u8, i32, i32, u64, Option<i32>)> {
+    let stat::Stat { state, group, session, start_time, exit_status } = stat::Stat::parse(line)?;
+    Some((state, group, session, start_time, exit_status))
+}
+
 /// What a pidfd says of a bare pid; `None` where none can be opened, so that another way has to be tried.
 pub(super) fn probe_pid(pid: Pid) -> Option<Sighting> {
     match pidfd::Pidfd::open(pid) {

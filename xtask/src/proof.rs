@@ -1,0 +1,144 @@
+//! `cargo xtask proof`: everything that `ci` tries in part, tried in full, and one table of how much that was.
+//!
+//! The tests write what they have tried into a file, one JSON object a line; this adds it up. What the last
+//! `cargo xtask mutants` came to stands in the table too.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+
+#[cfg(unix)]
+use crate::pg::{self, Cluster, Durability};
+use crate::{
+    run::Run,
+    step::{Failed, Output, Step},
+    workspace::Workspace,
+};
+
+/// Tries everything in full.
+pub(crate) const STEP: Step = Step {
+    name: "proof",
+    about: "The model, the machine, every crash point, all faults and hostile inputs in full, and a table of counts (an hour)",
+    output: Output::Shown,
+    run,
+};
+
+fn run(run: &mut Run<'_>) -> Result<String, Failed> {
+    let counts = run.workspace.target.join("xtask/proof.jsonl");
+    fs::write(&counts, "").map_err(|error| Failed::because(counts.display(), error))?;
+    let mut command = run.workspace.cargo();
+    command.args(["nextest", "run", "--workspace", "--all-features", "--no-fail-fast", "--filterset", WHICH]);
+    // What is skipped says so in its output.
+    command.args(["--success-output", "immediate"]);
+    command.env("REAPER_PROOF", "full").env("REAPER_PROOF_FILE", &counts);
+    #[cfg(unix)]
+    let cluster = Cluster::start(Durability::Volatile)?;
+    #[cfg(unix)]
+    pg::name_in(&mut command, &cluster);
+    let mut seen = Seen::default();
+    let result = run.call(command, &mut |line| seen.read(line));
+    let mut table = sums(&fs::read_to_string(&counts)?);
+    table.insert("tests of the forty-two faults that passed".to_owned(), seen.passed);
+    table.insert("of all these tests said that they were skipped".to_owned(), seen.skipped);
+    table.extend(mutants(run.workspace));
+    for line in lines(&table) {
+        run.say(&line);
+    }
+    result.map(|()| format!("{} kinds of things tried", table.len()))
+}
+
+/// The tests: what is tried in part elsewhere, and every fault.
+const WHICH: &str = "binary(/^(model|machine|crash|hostile|chaos)$/) | test(/(^|::)f\\d\\d_/)";
+
+/// What the test runner says of the tests of faults.
+#[derive(Debug, Default)]
+struct Seen {
+    passed: u64,
+    skipped: u64,
+}
+
+impl Seen {
+    fn read(&mut self, line: &str) {
+        let line = line.trim();
+        if line.starts_with("SKIPPED") {
+            self.skipped += 1;
+        }
+        let is_fault = |name: &str| {
+            let digits = name.strip_prefix('f').and_then(|rest| rest.get(..3));
+            digits
+                .is_some_and(|text| text.ends_with('_') && text.bytes().take(2).all(|byte| byte.is_ascii_digit()))
+        };
+        let passed = line.strip_prefix("PASS [").and_then(|rest| rest.split_whitespace().next_back());
+        if passed.is_some_and(|name| name.split("::").any(is_fault)) {
+            self.passed += 1;
+        }
+    }
+}
+
+/// The counts that the tests told, added up by what was counted.
+fn sums(told: &str) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    for value in told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let what = value.get("what").and_then(Value::as_str).unwrap_or("things without a name");
+        let count = value.get("count").and_then(Value::as_u64).unwrap_or(0);
+        *sums.entry(what.to_owned()).or_default() += count;
+    }
+    sums
+}
+
+/// What the last run of `cargo xtask mutants` came to; empty where there was none.
+fn mutants(workspace: &Workspace) -> Vec<(String, u64)> {
+    let folder = workspace.target.join("mutants");
+    let packages = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let (mut caught, mut missed) = (0, 0);
+    for package in packages {
+        let count = |name: &str| lines_of(&package.path().join("mutants.out").join(name));
+        caught += count("caught.txt") + count("timeout.txt");
+        missed += count("missed.txt");
+    }
+    if caught + missed == 0 {
+        return Vec::new();
+    }
+    vec![
+        ("mutants that a test saw, when last asked".to_owned(), caught),
+        ("mutants that are explained".to_owned(), missed),
+    ]
+}
+
+fn lines_of(file: &Path) -> u64 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    u64::try_from(text.lines().count()).unwrap_or(u64::MAX)
+}
+
+/// The table, the figures below one another.
+fn lines(table: &BTreeMap<String, u64>) -> Vec<String> {
+    let width = table.keys().map(|what| what.chars().count()).max().unwrap_or(0);
+    table.iter().map(|(what, count)| format!("{what:width$}  {count:>10}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_one_thing_are_added() {
+        let told =
+            "{\"what\":\"b\",\"count\":2}\n{\"what\":\"a\",\"count\":1}\nno JSON\n{\"what\":\"b\",\"count\":40}\n";
+        assert_eq!(lines(&sums(told)), ["a           1", "b          42"]);
+    }
+
+    #[test]
+    fn faults_that_passed_are_told_by_their_names() {
+        let mut seen = Seen::default();
+        for line in [
+            "        PASS [   0.005s] reaper-gate::processes liveness::f10_a_zombie_is_dead",
+            "        PASS [   0.005s] reaper-tests::exec stopped::f08_a_worker::sqlite",
+            "        PASS [   0.005s] reaper-tests::model caught::no_fence",
+            "        FAIL [   0.005s] reaper-tests::crash sqlite::f01_f02_f03_killed",
+            "  SKIPPED: no strace here",
+        ] {
+            seen.read(line);
+        }
+        assert_eq!((seen.passed, seen.skipped), (2, 1));
+    }
+}
