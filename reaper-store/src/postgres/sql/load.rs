@@ -1,4 +1,4 @@
-//! The load of a pass, the one job, and figures about the table.
+//! The load of a pass, the one job, and what is counted beside a load.
 
 /// That none of the parts that go by time has the row.
 macro_rules! not_due {
@@ -239,6 +239,27 @@ macro_rules! lost_parts {
     };
 }
 
+/// What does not end: its latest beat is overdue, and no other part has it.
+macro_rules! beat_part {
+    () => {
+        concat!(
+            part!(13, "j.reaper_beat_at"),
+            "j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_beat_at <= :beats_until
+            AND (j.reaper_beat_at, j.id) > (:key_beats, :after_beats) AND ",
+            not_due!(),
+            unsuspected!(),
+            "
+            AND NOT (",
+            here!(),
+            " AND (:since IS NULL OR j.reaper_started_at >= :since))
+            AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
+                WHERE (starts_with(j.reaper_executor, e.prefix) OR starts_with(j.reaper_monitor, e.prefix))
+                    AND (e.whole = 1 OR j.reaper_node_bound = 1))
+        ORDER BY j.reaper_beat_at, j.id LIMIT :limit_beats)"
+        )
+    };
+}
+
 /// Where the rows of a load are: for each the number of its part, the key that the part is ordered by, its id; the clock
 /// stands beside each, and alone where there is none. The parts are disjoint, each is driven by an index of its own and
 /// holds at most so many rows; one that is not wanted, or was read to its end, has a limit of 0.
@@ -277,7 +298,10 @@ macro_rules! all_parts {
             lost_parts!(),
             "
     UNION ALL ",
-            new_parts!()
+            new_parts!(),
+            "
+    UNION ALL ",
+            beat_part!()
         )
     };
 }
@@ -332,10 +356,10 @@ statements! {
     /// is one for each kind of pass, and the rows themselves are read afterwards, if there are any.
     LOAD = places!(checked!(), all_parts!());
 
-    /// The same where there is neither a suspect nor a lost node, and bare pids are not believed.
+    /// The same where there is neither a suspect nor a lost node, no beat is judged, and bare pids are not believed.
     LOAD_HEALTHY = places!(checked!(), healthy_parts!());
 
-    /// The same where this host's attempts are watched, and no node is lost.
+    /// The same where this host's attempts are watched, no node is lost and no beat judged.
     LOAD_WATCHED = places!(checked!(), watched_parts!());
 
     /// The same where only time and names bring anything up.
@@ -383,7 +407,14 @@ statements! {
     ", id LIMIT :limit) AS exited)"
 );
 
-    CENSUS = "SELECT status::text, count(*) FROM jobs GROUP BY status";
+    /// What beats and is not this host's to probe.
+    BEATING = concat!(
+    "SELECT count(*) FROM (SELECT FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_beat_at > :after AND NOT ",
+    here!(),
+    "
+        ORDER BY j.reaper_beat_at, j.id LIMIT :limit) AS beating"
+);
 
     OLDEST_RUNNING = concat!(
     "SELECT id, k FROM (
@@ -397,13 +428,4 @@ statements! {
         ORDER BY reaper_started_at, id LIMIT 1)
     ) AS oldest ORDER BY k, id LIMIT 1"
 );
-
-    /// Tasks in no final stage that have neither a live job nor an advance on its way. An effect is a text: one that is
-    /// no JSON hinders nobody.
-    STALLED = "SELECT t.id, t.work_item_id::text, t.stage::text FROM tasks t
-    WHERE t.stage::text <> ALL(:final_stages)
-        AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.status IN ('queued', 'running') AND j.task_id = t.id)
-        AND NOT EXISTS (SELECT 1 FROM reaper_outbox o WHERE o.state = 'pending'
-            AND substring(o.effect FROM '^[{]\"advance\".[{]\"task\".([0-9]{1,18}),')::bigint = t.id)
-    ORDER BY t.id LIMIT :limit";
 }

@@ -126,6 +126,7 @@ macro_rules! statements {
 
 mod books;
 mod claims;
+mod figures;
 mod instances;
 mod load;
 mod nodes;
@@ -136,4 +137,6 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::{books::*, claims::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*};
+pub(super) use self::{
+    books::*, claims::*, figures::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*,
+};

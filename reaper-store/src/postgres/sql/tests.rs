@@ -2,12 +2,22 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use super::{books, claims, instances, load, nodes, outbox, schema, worker};
+use super::{books, claims, figures, instances, load, nodes, outbox, schema, worker};
 
 fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [load::ALL, claims::ALL, nodes::ALL, instances::ALL, outbox::ALL, books::ALL, worker::ALL, schema::ALL]
-        .concat()
-        .into_iter()
+    [
+        load::ALL,
+        figures::ALL,
+        claims::ALL,
+        nodes::ALL,
+        instances::ALL,
+        outbox::ALL,
+        books::ALL,
+        worker::ALL,
+        schema::ALL,
+    ]
+    .concat()
+    .into_iter()
 }
 
 /// `UPDATE_GOLDEN=1` writes the file anew.
@@ -241,6 +251,7 @@ mod plans {
             for (index, times) in [
                 ("reaper_jobs_exit", 2),
                 ("reaper_jobs_age", 2),
+                ("reaper_jobs_beat", 1),
                 ("reaper_jobs_late", 1),
                 ("jobs_pkey", 1),
                 ("reaper_jobs_executor", 2),
