@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod backoff;
+pub mod beat;
 pub mod breaker;
 pub mod clock;
 pub mod decide;
@@ -35,6 +36,7 @@ pub mod span;
 pub mod strategy;
 
 pub use backoff::Backoff;
+pub use beat::BeatObservations;
 pub use breaker::Breaker;
 pub use clock::{Clock, ClockJumps, Timestamp};
 pub use decide::{Action, Decision, FailCause, Reason, Rule, decide};

@@ -83,6 +83,10 @@ pub enum Finding {
     Superseded,
     /// Another boot of this host, and that boot's node may still beat: two machines may share the host's name.
     HostShared,
+    /// It cannot be seen from here, and its beat was seen to move.
+    Beats,
+    /// It cannot be seen from here, and its beat stood still for its whole time to live.
+    BeatStopped,
     /// A bare pid, and the reaper is not said to share host and namespace with the workers.
     PidNotTrusted,
     /// The operating system did not say, for this reason.
@@ -110,6 +114,8 @@ impl fmt::Display for Finding {
             Self::Superseded => f.write_str("its instance runs in another container by now"),
             Self::HostShared => f.write_str("another boot of this host may still beat"),
             Self::OtherNamespace => f.write_str("it belongs to another PID namespace"),
+            Self::Beats => f.write_str("it beats, and cannot be seen from here"),
+            Self::BeatStopped => f.write_str("it has not beaten for its time to live"),
             Self::PidNotTrusted => f.write_str("bare pids are not trusted here"),
             Self::Unreadable(why) => write!(f, "could not be read: {why}"),
             Self::Unsupported => f.write_str("this platform cannot tell"),

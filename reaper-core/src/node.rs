@@ -282,12 +282,19 @@ impl Default for NodeTiming {
 
 /// A time to live that a late beat or two would overrun.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a node's ttl of {} s is shorter than {READS} beats of {} s", ttl.as_secs_f64(), interval.as_secs_f64())]
+#[error("a ttl of {} s is shorter than {READS} beats of {} s", ttl.as_secs_f64(), interval.as_secs_f64())]
 pub struct TtlTooShort {
     /// The time to live.
     pub ttl: Duration,
     /// The time between two beats.
     pub interval: Duration,
+}
+
+impl TtlTooShort {
+    pub(crate) fn check(ttl: Duration, interval: Duration) -> Result<(), Self> {
+        let is_too_short = ttl < interval.saturating_mul(READS) || interval.is_zero();
+        if is_too_short { Err(Self { ttl, interval }) } else { Ok(()) }
+    }
 }
 
 impl NodeTiming {
@@ -297,9 +304,6 @@ impl NodeTiming {
     ///
     /// [`TtlTooShort`], with the figures.
     pub fn validate(&self) -> Result<(), TtlTooShort> {
-        if self.ttl < self.interval.saturating_mul(READS) || self.interval.is_zero() {
-            return Err(TtlTooShort { ttl: self.ttl, interval: self.interval });
-        }
-        Ok(())
+        TtlTooShort::check(self.ttl, self.interval)
     }
 }

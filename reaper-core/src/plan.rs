@@ -72,7 +72,9 @@ impl Planned {
             // Attempts that are bound to a node have stopped themselves before its silence is believed.
             Finding::HostLost | Finding::DeclaredDead | Finding::HostShared | Finding::Superseded => return None,
             // No process was to be seen from here, and yet there is a verdict: a beat gave it.
-            Finding::NothingRecorded
+            Finding::Beats
+            | Finding::BeatStopped
+            | Finding::NothingRecorded
             | Finding::OtherHost
             | Finding::OtherNamespace
             | Finding::PidNotTrusted
@@ -260,7 +262,13 @@ impl Planner {
     /// How many attempts are due by age so far.
     #[must_use]
     pub fn due_by_age(&self) -> u64 {
-        self.plan.tallies.get(&EvidenceKind::Age).map_or(0, |tally| tally.dead)
+        self.dead_by(EvidenceKind::Age)
+    }
+
+    /// How many attempts look dead by a kind of evidence so far.
+    #[must_use]
+    pub fn dead_by(&self, kind: EvidenceKind) -> u64 {
+        self.plan.tallies.get(&kind).map_or(0, |tally| tally.dead)
     }
 
     /// Closes the plan: claims on evidence that the breaker holds are counted as held, the rest is claimed.

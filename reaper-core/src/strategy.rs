@@ -111,7 +111,7 @@ fn findings(liveness: Liveness) -> Vec<Finding> {
     match liveness {
         Liveness::Alive(Certainty::Verified) => Vec::from([Finding::Running]),
         Liveness::Alive(Certainty::Unverified) => {
-            Vec::from([Finding::PidExists, Finding::PidHeld, Finding::OtherHost])
+            Vec::from([Finding::PidExists, Finding::PidHeld, Finding::OtherHost, Finding::Beats])
         }
         Liveness::Dead(Certainty::Verified) => {
             let seen = [Finding::NoSuchProcess, Finding::Ended, Finding::Recycled, Finding::Rebooted];
@@ -119,7 +119,7 @@ fn findings(liveness: Liveness) -> Vec<Finding> {
         }
         Liveness::Dead(Certainty::Unverified) => {
             let seen = [Finding::NoSuchProcess, Finding::PidEnded, Finding::NothingRecorded, Finding::OtherHost];
-            seen.into_iter().chain([Finding::HostLost]).collect()
+            seen.into_iter().chain([Finding::HostLost, Finding::BeatStopped]).collect()
         }
         Liveness::Leftovers => Vec::from([Finding::SessionLives(1), Finding::SessionLives(12)]),
         Liveness::Elsewhere => Vec::from([Finding::OtherHost]),

@@ -188,8 +188,9 @@ impl Engine {
         let nothing = report.counts.loaded == 0 && jump.is_none() && report.breaker.open.is_empty();
         if let Some(version) = version.filter(|_| {
             let quiet = self.is_quiet(&memory);
-            // A node's silence is told by reading it again and again.
-            kind == PassKind::Tick && nothing && quiet && self.settings.node.is_none()
+            // A silence is told by reading again and again.
+            let listens = self.settings.node.is_some() || self.settings.beat.is_some();
+            kind == PassKind::Tick && nothing && quiet && !listens
         }) {
             let (mode, clock) = (report.mode, clock.clone());
             memory.rest = Some(Rest { version, clock, began, mode, review_at: report.review_at, until: None });

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod beats;
 mod breaker;
 pub mod claim;
 #[cfg(feature = "program")]

@@ -7,8 +7,9 @@ use std::{
 };
 
 use reaper_core::{
-    Action, Attempt, Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, NodeId, NodeObservations,
-    Observation, Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status, Timestamp,
+    Action, Attempt, BeatObservations, Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, NodeId,
+    NodeObservations, Observation, Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status,
+    Timestamp,
     breaker::EvidenceKind,
     decide,
     instance::Incarnations,
@@ -23,6 +24,7 @@ use reaper_store::{
 
 use crate::{
     Parts, Settings,
+    beats::{beats_until, listen},
     elsewhere::Elsewhere,
     report::Failure,
     rest::Rest,
@@ -35,6 +37,7 @@ use crate::{
 pub(crate) struct Memory {
     pub(crate) observations: Observations,
     nodes: NodeObservations,
+    beats: BeatObservations,
     /// What was read of the instances in the latest tick.
     pub(crate) incarnations: Incarnations,
     /// Whether this reaper has registered where its instance runs.
@@ -59,6 +62,7 @@ impl Memory {
     pub(crate) fn clear(&mut self) {
         self.observations.clear();
         self.nodes.clear();
+        self.beats.clear();
     }
 }
 
@@ -158,6 +162,7 @@ fn begin(
     outset: &Outset,
 ) -> Begun {
     memory.observations.begin(kind);
+    memory.beats.begin(kind);
     let (clock, jump) = read_clock(parts, settings, memory, outset.now);
     let policy = &settings.policy;
     if let Some(nodes) = &outset.nodes {
@@ -175,6 +180,7 @@ fn begin(
     let wanted = Wanted {
         exits_until: clock.latest_with(policy.shortest_grace()),
         started_until: clock.latest_with(policy.shortest_running()),
+        beats_until: beats_until(settings, &clock, kind),
         late_finishes: true,
         suspects: named,
         here: probed,
@@ -202,7 +208,7 @@ pub(crate) fn look(
     let Begun { clock, jump, here, wanted } = begun;
     let mut breaker = breaker_before.clone();
     let policy = &settings.policy;
-    let Memory { observations, nodes, incarnations, watching, .. } = memory;
+    let Memory { observations, nodes, beats, incarnations, watching, .. } = memory;
     let elsewhere = Elsewhere::new(here.as_ref(), nodes, incarnations);
 
     let mut planner = Planner::new(kind, settings.budget);
@@ -225,8 +231,9 @@ pub(crate) fn look(
             let known = known.next().unwrap_or_default();
             let attempt = job.attempt.clone();
             let considered = catch_unwind(AssertUnwindSafe(|| {
-                let around = (parts.probe.as_ref(), elsewhere, known);
-                consider(job, &clock, settings, around, observations, verdicts, kind)
+                let mut seen = sight(&job, parts.probe.as_ref(), elsewhere, known);
+                seen.executor = listen(&job, seen.executor, parts, settings, beats, kind);
+                consider(job, seen, &clock, settings, observations, verdicts, kind)
             }));
             match considered {
                 Ok(planned) => {
@@ -250,6 +257,14 @@ pub(crate) fn look(
 
     if let Some(watching) = watching {
         planner.add_followed(EvidenceKind::BarePid, watching.unseen_by_pid());
+    }
+    if planner.dead_by(EvidenceKind::Beat) > 0
+        && let Some(after) = wanted.beats_until
+    {
+        // Those that beat in time are not loaded.
+        let own = Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids, since: None };
+        let enough = policy.breaker.enough(planner.dead_by(EvidenceKind::Beat));
+        planner.add_followed(EvidenceKind::Beat, parts.store.beating(&own, after, enough)?);
     }
     if planner.due_by_age() > 0 {
         let running = parts.store.running(policy.breaker.enough(planner.due_by_age()))?;
@@ -279,17 +294,16 @@ fn register(watching: &mut Option<Watching>, rows: &[Row], settings: &Settings) 
     })
 }
 
-/// What is seen of one job, and what is decided about it.
+/// What is decided about a job of which this was seen.
 fn consider(
     job: JobSnapshot,
+    mut seen: Observation,
     clock: &Clock,
     settings: &Settings,
-    (probe, elsewhere, known): (&dyn Probe, Elsewhere<'_>, Known),
     observations: &mut Observations,
     verdicts: &Verdicts,
     kind: PassKind,
 ) -> Planned {
-    let mut seen = sight(&job, probe, elsewhere, known);
     if job.status == Status::Running {
         seen.dead_ticks = observations.see(kind, &job.attempt, seen.executor.liveness);
     }

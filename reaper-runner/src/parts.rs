@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reaper_core::{Mode, Policy, node::NodeTiming};
+use reaper_core::{Mode, Policy, beat::BeatTiming, node::NodeTiming};
 use reaper_gate::{Advance, Gate, Leases, Notify, Probe, Stop, Watch};
 use reaper_store::Store;
 
@@ -64,6 +64,9 @@ pub struct Settings {
     /// How this reaper's node beats, and that nodes are followed at all. Default: neither. Only the loop of
     /// [`start`](crate::Reaper::start) beats.
     pub node: Option<NodeTiming>,
+    /// How attempts beat, and that a beat which stopped is a death where nothing else is known of the executor. Default: it is
+    /// none. Whoever sets it promises that a worker which cannot beat stops its work.
+    pub beat: Option<BeatTiming>,
     /// The instance that this reaper runs as, where it is in a container. Default: none.
     pub instance: Option<String>,
     /// Whether bare pids are believed to be of this host and namespace. Default true.
@@ -94,6 +97,7 @@ impl Default for Settings {
             budget: 1000,
             page: 1000,
             node: None,
+            beat: None,
             instance: None,
             bare_pids: true,
             workers: 4,

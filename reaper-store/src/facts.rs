@@ -31,6 +31,8 @@ pub struct Wanted {
     pub exits_until: Timestamp,
     /// Running rows without an exit whose beginning is not younger than this instant, or has none that parses.
     pub started_until: Timestamp,
+    /// Running rows without an exit whose latest beat is not younger than this instant. `None`: no beat is judged.
+    pub beats_until: Option<Timestamp>,
     /// Late finishes: queued rows with a mirrored exit 0.
     pub late_finishes: bool,
     /// Attempts that were seen dead in an earlier tick.
@@ -150,8 +152,16 @@ pub trait Facts: Debug + Send + Sync {
     /// How many jobs are running, counted no further than `at_most`.
     fn running(&self, at_most: u64) -> Result<u64, StoreError>;
 
+    /// How many running attempts without an exit have beaten after an instant and are not `here`'s (its `since` says
+    /// nothing), counted no further than `at_most`. It is beside these that a number of stopped beats is few or many.
+    fn beating(&self, here: &Here, after: Timestamp, at_most: u64) -> Result<u64, StoreError>;
+
     /// Figures about the whole table.
     fn census(&self) -> Result<Census, StoreError>;
+
+    /// Queued jobs that no take gives, because their payload is longer than a worker reads or no text; the oldest first, at
+    /// most `limit`. (A text of SQLite's that is no UTF-8 is found by the take alone.)
+    fn unreadable_payloads(&self, limit: usize) -> Result<Vec<JobId>, StoreError>;
 
     /// Tasks whose stage is none of `final_stages` and that have neither a queued nor a running job nor an
     /// advance on its way, the oldest first, at most `limit`.

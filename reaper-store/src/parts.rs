@@ -47,7 +47,7 @@ macro_rules! part {
 }
 
 /// In the order in which the statements number them.
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 14] = [
     part!("timeless_exits", |_| true),
     part!(by_key "exits"),
     part!("timeless_starts", |_| true),
@@ -61,6 +61,7 @@ const PARTS: [Part; 13] = [
     part!("lost_monitors", |wanted| !wanted.lost.is_empty()),
     part!(new "new_starts"),
     part!(new "new_exits"),
+    Part { is_wanted: |wanted| wanted.beats_until.is_some(), ..part!(by_key "beats") },
 ];
 
 /// This host, where all of its attempts are wanted.

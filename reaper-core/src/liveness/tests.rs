@@ -29,6 +29,8 @@ fn findings_are_told_apart() {
         Finding::HostLost,
         Finding::DeclaredDead,
         Finding::HostShared,
+        Finding::Beats,
+        Finding::BeatStopped,
         Finding::PidNotTrusted,
         Finding::Unreadable(String::from("EMFILE")),
         Finding::Unsupported,

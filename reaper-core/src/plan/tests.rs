@@ -177,7 +177,9 @@ fn evidence_is_told_by_what_was_found() {
         assert_eq!(kind(finding), Some(EvidenceKind::BarePid));
     }
     let beats = [Finding::NothingRecorded, Finding::OtherHost, Finding::OtherNamespace, Finding::PidNotTrusted];
-    for finding in beats.into_iter().chain([Finding::Unsupported, Finding::Unreadable("EMFILE".into())]) {
+    let others =
+        [Finding::Unsupported, Finding::Unreadable("EMFILE".into()), Finding::BeatStopped, Finding::Beats];
+    for finding in beats.into_iter().chain(others) {
         assert_eq!(kind(finding), Some(EvidenceKind::Beat));
     }
     assert_eq!(kind(Finding::HostLost), None, "what is bound to a node has stopped itself");

@@ -130,9 +130,10 @@ fn settings(config: &Config, args: &ExecArgs, out: Out) -> Result<WorkerSettings
         policy: policy.policy,
         limit: args.limit.or(config.exec.limit),
         grace: config.terminate_grace,
-        beat: config.exec.beat,
+        beat: config.beat.interval,
         hooks: hooks.map(hook).collect(),
         patience: config.exec.patience,
+        delivery_lease: config.delivery_lease,
         idle: config.exec.idle,
         prints: if out.is_json() { Prints::ToError } else { Prints::ToOutput },
         ..WorkerSettings::new(Program::new(program, arguments), hold, Spool::new(spool))

@@ -45,6 +45,7 @@ fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
     let wanted = Wanted {
         exits_until: Timestamp::MIN_UTC,
         started_until: Timestamp::MIN_UTC,
+        beats_until: None,
         late_finishes: false,
         suspects: Vec::new(),
         here: Some(Here {

@@ -19,6 +19,9 @@ use crate::{SystemTime, Time};
 /// How many undelivered effects are counted at most.
 const COUNTED: usize = 10_000;
 
+/// How many jobs whose payload no worker can read are listed at most.
+const LISTED: usize = 20;
+
 /// For how long back rescues are counted.
 const RESCUES: TimeDelta = TimeDelta::hours(24);
 
@@ -35,6 +38,7 @@ struct Shown {
     leases_held: usize,
     leases_stale: usize,
     stalled: Vec<StalledTask>,
+    unreadable_payloads: Vec<JobId>,
     rescues: Rescues,
     rescues_since: Timestamp,
     oldest_running: Option<(JobId, Timestamp)>,
@@ -60,6 +64,7 @@ pub(super) fn status(context: &Context) -> Result<(), Failure> {
         leases_held: leases.iter().filter(|lease| lease.state == LeaseState::Held).count(),
         leases_stale: leases.iter().filter(|lease| matches!(lease.state, LeaseState::Stale(_))).count(),
         stalled: world.stalled(&settings.policy.pipeline)?,
+        unreadable_payloads: world.store.unreadable_payloads(LISTED)?,
         rescues: world.store.rescues(rescues_since)?,
         rescues_since,
         oldest_running: census.oldest_running.clone(),
@@ -108,6 +113,11 @@ fn describe(context: &Context, shown: &Shown, policy: &reaper_core::breaker::Bre
     line("outbox", format!("{} to deliver, {} given up", shown.outbox_pending, shown.outbox_dead));
     if context.config.leases.dir.is_some() {
         line("leases", format!("{} held, {} stale", shown.leases_held, shown.leases_stale));
+    }
+    if !shown.unreadable_payloads.is_empty() {
+        let jobs: Vec<_> = shown.unreadable_payloads.iter().map(ToString::to_string).collect();
+        let jobs = jobs.join(", ");
+        line("payloads", format!("longer than a worker reads, or no text: `reaper exec` never takes job {jobs}"));
     }
     line(
         "stalled",

@@ -24,9 +24,6 @@ pub struct ExecConfig {
     /// How long a command may run.
     #[serde(with = "maybe_duration")]
     pub limit: Option<Duration>,
-    /// The time between two beats of an attempt.
-    #[serde(with = "duration")]
-    pub beat: Duration,
     /// What runs when the exit is recorded: commands, each a list.
     pub hooks: Vec<Vec<String>>,
     /// How long each of them may take.
@@ -47,7 +44,6 @@ impl Default for ExecConfig {
         Self {
             spool: None,
             limit: None,
-            beat: Duration::from_secs(30),
             hooks: Vec::new(),
             hook_timeout: Duration::from_secs(120),
             bound: false,
@@ -61,9 +57,7 @@ impl ExecConfig {
     /// What of it cannot be meant.
     pub(super) fn problem(&self) -> Option<(&'static str, &'static str)> {
         let has_no_program = |hook: &Vec<String>| hook.first().is_none_or(String::is_empty);
-        if self.beat.is_zero() {
-            Some(("exec.beat", "0 leaves no time between beats: use at least 1s"))
-        } else if self.limit.is_some_and(|limit| limit.is_zero()) {
+        if self.limit.is_some_and(|limit| limit.is_zero()) {
             Some(("exec.limit", "0 leaves no time to run: leave it out for no limit"))
         } else if self.hooks.iter().any(has_no_program) {
             Some(("exec.hooks", "a hook has no command: write the program and its arguments as a list"))

@@ -16,10 +16,6 @@ use super::span::{StartTimeout, maybe_duration};
 pub struct ExitConfig {
     /// Ends by their signatures: `code:3`, `signal:SEGV`, `oom`, `vanished`, `overrun`, `never_started`.
     pub fail_on: BTreeSet<Signature>,
-    /// Exit codes: `3` is `code:3`.
-    pub fail_codes: BTreeSet<i32>,
-    /// Signals by number: `11` is `signal:SEGV`.
-    pub fail_signals: BTreeSet<i32>,
 }
 
 /// What differs for one agent.
@@ -48,9 +44,7 @@ pub struct MaxIntensity(pub Option<Intensity>);
 
 impl ExitConfig {
     pub(super) fn policy(&self) -> ExitPolicy {
-        let codes = self.fail_codes.iter().map(|code| Signature::Code(*code));
-        let signals = self.fail_signals.iter().map(|signal| Signature::Signal(*signal));
-        ExitPolicy { fail_on: self.fail_on.iter().copied().chain(codes).chain(signals).collect() }
+        ExitPolicy { fail_on: self.fail_on.clone() }
     }
 }
 

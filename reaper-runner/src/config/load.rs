@@ -153,6 +153,9 @@ fn check(config: &Config) -> Result<Settings, ConfigError> {
     if let Some(Err(error)) = settings.node.as_ref().map(NodeTiming::validate) {
         return meaningless("node", &format!("{error}: raise `ttl` or lower `beat`"));
     }
+    if let Some((key, problem)) = config.beat.problem() {
+        return meaningless(key, &problem);
+    }
     let is_name = |name: &String| {
         (1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
     };

@@ -1,5 +1,6 @@
 //! The configuration: `reaper.toml`, then `REAPER_*`, then flags, later ones over earlier ones.
 
+mod beat;
 mod exec;
 mod limits;
 mod load;
@@ -10,6 +11,7 @@ mod span;
 mod tests;
 mod url;
 
+pub use beat::BeatConfig;
 pub use exec::ExecConfig;
 pub use limits::{AgentConfig, ExitConfig, MaxIntensity};
 #[doc(hidden)]

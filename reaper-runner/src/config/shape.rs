@@ -12,6 +12,7 @@ use reaper_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    beat::BeatConfig,
     exec::ExecConfig,
     limits::{AgentConfig, ExitConfig, MaxIntensity},
     node::NodeConfig,
@@ -79,6 +80,8 @@ pub struct Config {
     pub statement_timeout: Duration,
     /// What stands between this program and a PostgreSQL server: `session` or `transaction`.
     pub pooling: Pooling,
+    /// The beats of attempts.
+    pub beat: BeatConfig,
     /// This host among others.
     pub node: NodeConfig,
     /// How long a requeued job waits.
@@ -241,6 +244,7 @@ impl Default for Config {
             lock_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(60),
             pooling: Pooling::default(),
+            beat: BeatConfig::default(),
             node: NodeConfig::default(),
             backoff: BackoffConfig::default(),
             breaker: BreakerConfig::default(),
@@ -315,6 +319,7 @@ impl Config {
             budget: self.budget,
             page: self.page,
             node: self.follows_nodes().then_some(NodeTiming { interval: self.node.beat, ttl: self.node.ttl }),
+            beat: self.beat.timing(),
             instance: self.instance.clone(),
             bare_pids: self.trusts_bare_pids(),
             workers: self.workers,

@@ -119,6 +119,13 @@ fn what_cannot_be_meant_is_refused_by_name() {
         ("[agents.a]\nintensity = \"5/0s\"", "agents.a.intensity"),
         ("intensity = \"often\"", "20/10m"),
         ("[exit]\nfail_on = [\"signal:segv\"]", "signal:SEGV"),
+        ("[exit]\nfail_codes = [3]", "did you mean `exit.fail_on`"),
+        ("[exit]\nfail_signals = [3]", "did you mean `exit.fail_on`"),
+        ("[beat]\ninterval = 0", "beat.interval"),
+        (
+            "[beat]\ninterval = \"30s\"\nttl = \"80s\"",
+            "a ttl of 80 s is shorter than 3 beats of 30 s: raise `ttl`",
+        ),
         ("[gates.a]\ncommand = []", "gate `a`"),
         ("[pipeline]\nstages = [{ name = \"a\", gate = \"none\" }]", "gate `none`"),
         ("[pipeline]\nstages = [{ name = \"a\", next = \"b\" }]", "`b`"),
@@ -130,7 +137,7 @@ fn what_cannot_be_meant_is_refused_by_name() {
 
 #[test]
 fn an_agents_own_intensity_and_ends_replace_the_general_ones() {
-    let text = "intensity = \"3/1m\"\n[exit]\nfail_codes = [3]\nfail_signals = [11]\nfail_on = [\"vanished\"]
+    let text = "intensity = \"3/1m\"\n[exit]\nfail_on = [\"code:3\", \"signal:SEGV\", \"vanished\"]
         [agents.a]\nintensity = \"off\"\nexit = { fail_on = [\"code:4\"] }";
     let policy = from_file(text).unwrap().settings("test".into()).unwrap().policy;
     let three = Intensity { crashes: 3, period: Duration::from_secs(60) };

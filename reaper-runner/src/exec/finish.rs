@@ -1,15 +1,27 @@
 //! Finishing: hooks, the decision, the claim, and what follows from it. All of it by the rules that reapers go by.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
 
 use reaper_core::{
-    Action, Clock, JobSnapshot, Observation, Reason, Sighting, Status, Verdict, decide, plan::Planned,
+    Action, Attempt, Clock, JobSnapshot, Observation, Reason, Sighting, Status, Verdict, decide, plan::Planned,
 };
 use reaper_gate::{
     Gate as _,
     gate::{CommandGate, GateCommand},
 };
-use reaper_store::{Claim, Outcome, Settlement, StoreError, attempts::Taken, claims::Actor, outbox::Which};
+use reaper_store::{
+    Claim, Outcome, Settlement, StoreError,
+    attempts::{Taken, Written},
+    claims::Actor,
+    outbox::Which,
+};
 
 use super::{End, Execution, Orders, Worker, running::Exit};
 use crate::{
@@ -36,7 +48,7 @@ impl Worker {
         let mut end = End::Left("its row changed again and again".into());
         // Nothing is pushed or told for an attempt that is somebody else's by now.
         match self.persist("finish", orders, patience, || self.is_ours(taken)) {
-            Ok(true) => hooks_failed = self.run_hooks(&taken.job, exit.code),
+            Ok(true) => hooks_failed = self.beating(&attempt, |lost| self.run_hooks(taken, exit.code, lost)),
             Ok(false) => (end, tries) = (End::TakenAway, 0),
             Err(error) => (end, tries) = (End::Left(error.to_string()), 0),
         }
@@ -49,7 +61,7 @@ impl Worker {
                     break;
                 }
                 Ok(Next::Ask(gate, job)) => {
-                    let answer = self.parts.gate.ask(&gate, &job);
+                    let answer = self.beating(&attempt, |_| self.parts.gate.ask(&gate, &job));
                     tracing::info!(%attempt, gate, verdict = answer.as_str(), "gate answered");
                     verdict = Some(answer);
                 }
@@ -73,11 +85,44 @@ impl Worker {
         Ok(row.is_some_and(|row| row.is_ok_and(|row| is_open(&row, taken))))
     }
 
+    /// Beats in another thread while this one does something that takes its time, and says there when a beat has found
+    /// that the attempt does not run any more.
+    fn beating<T>(&self, attempt: &Attempt, work: impl FnOnce(&AtomicBool) -> T) -> T {
+        let (done, ended) = mpsc::channel::<()>();
+        let flag = AtomicBool::new(false);
+        let lost = &flag;
+        thread::scope(|scope| {
+            let beat = move || {
+                while ended.recv_timeout(self.settings.beat) == Err(RecvTimeoutError::Timeout) {
+                    match self.parts.store.beat(attempt) {
+                        Ok(Written::Yes) => {}
+                        Ok(Written::NotMine) => return lost.store(true, Ordering::Release),
+                        Err(error) => tracing::warn!(%attempt, %error, "could not beat"),
+                    }
+                }
+            };
+            let started = thread::Builder::new().name("reaper-exec-beat".into()).spawn_scoped(scope, beat);
+            if let Err(error) = started {
+                tracing::warn!(%attempt, %error, "no thread to beat in");
+            }
+            let result = work(lost);
+            drop(done);
+            result
+        })
+    }
+
     /// Runs the hooks in their order; each has its limit and a group of its own, as a gate's command has. One that does
-    /// not end well hinders none behind it: whether the task may move on is for its gate to say.
-    fn run_hooks(&self, job: &JobSnapshot, code: i32) -> Vec<(String, String)> {
+    /// not end well hinders none behind it: whether the task may move on is for its gate to say. None begins once the
+    /// attempt is known to be somebody else's.
+    fn run_hooks(&self, taken: &Taken, code: i32, lost: &AtomicBool) -> Vec<(String, String)> {
+        let job = &taken.job;
         let mut failed = Vec::new();
         for hook in &self.settings.hooks {
+            // A row that waits again can still be finished, and a database that does not answer says nothing.
+            if lost.load(Ordering::Acquire) && !self.is_ours(taken).unwrap_or(true) {
+                tracing::warn!(attempt = %job.attempt, "the attempt was taken away: no more hooks are run");
+                break;
+            }
             let mut hook = GateCommand::clone(hook);
             hook.env.insert(EXIT_CODE_VARIABLE.to_owned(), code.to_string());
             let shown = hook.argv.join(" ");
@@ -197,8 +242,8 @@ impl Worker {
         if keys.is_empty() {
             return;
         }
-        let Settings { delivery_lease: lease, delivery_tries: tries, .. } = Settings::default();
-        match self.parts.courier(lease, tries).drain(&Which::Keys(keys), 2) {
+        let tries = Settings::default().delivery_tries;
+        match self.parts.courier(self.settings.delivery_lease, tries).drain(&Which::Keys(keys), 2) {
             Ok(deliveries) => tracing::info!(?deliveries, "delivered"),
             Err(error) => tracing::warn!(%error, "an effect was stored and not yet delivered"),
         }

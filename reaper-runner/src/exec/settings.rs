@@ -57,6 +57,8 @@ pub struct WorkerSettings {
     /// How long a database that does not answer is tried to be told of an exit, before that is left to the reaper of
     /// this host. A pool of workers tries until it is told to end. Default 1 min.
     pub patience: Duration,
+    /// How long a delivery of what follows from a finish may take before a reaper may try it. Default 1 min.
+    pub delivery_lease: Duration,
     /// The longest wait between two looks for a job where there is none. Default 5 s.
     pub idle: Duration,
     /// Where the commands' standard output goes.
@@ -78,6 +80,7 @@ impl WorkerSettings {
             hooks: Vec::new(),
             bond: None,
             patience: Duration::from_secs(60),
+            delivery_lease: Duration::from_secs(60),
             idle: Duration::from_secs(5),
             prints: Prints::default(),
         }

@@ -34,7 +34,7 @@ fn process(id: &NodeId) -> ProcessIdentity {
 }
 
 /// An attempt that runs on a node.
-fn runs_on(world: &World, id: &NodeId, bond: Bond) -> Attempt {
+pub(crate) fn runs_on(world: &World, id: &NodeId, bond: Bond) -> Attempt {
     let job = NewJob {
         agent: "developer".into(),
         repo: "shop".into(),

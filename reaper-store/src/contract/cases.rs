@@ -1,8 +1,8 @@
 //! The list of the cases, once, for [`CASES`] and for the macro that makes tests of them.
 
 use super::{
-    Case, books, effects, fence, guard, hidden, instances, late, load, mirror, nodes, pages, quiet, race, settle,
-    stage, statements, witnessed, worker,
+    Case, beats, books, effects, fence, guard, hidden, instances, late, load, mirror, nodes, pages, quiet, race,
+    settle, stage, statements, witnessed, worker,
 };
 
 macro_rules! cases {
@@ -185,6 +185,11 @@ cases! { $
         a_dead_delivery_is_kept
         effects_are_leased_by_key
         the_undelivered_are_listed_oldest_first
+        ;
+    beats:
+        what_has_not_beaten_lately_is_loaded
+        what_has_not_beaten_comes_once
+        what_beats_is_counted_so_far
         ;
     load:
         nothing_is_wanted

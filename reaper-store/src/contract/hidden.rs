@@ -8,7 +8,10 @@ use std::{
 use chrono::TimeDelta;
 use reaper_core::{
     Bond, Certainty, Clock, Finding, JobId, JobSnapshot, Liveness, Node, NodeId, NodeObservations, NodeState,
-    Observation, Policy, ProcessIdentity, Sighting, decide, policy::Limits,
+    Observation, Policy, ProcessIdentity, Sighting,
+    beat::{BeatTiming, Beating},
+    decide,
+    policy::Limits,
 };
 
 use super::{
@@ -32,11 +35,14 @@ pub fn no_row_is_hidden_on_which_decide_would_act(subject: &dyn Subject) {
     let (here, nodes) = (NodeId::of(&process("here", 11)), nodes());
     let mut policy = Policy::default();
     policy.limits.start_timeout = Some(HOUR);
+    let mut timing = None;
+    let mut stopped = 0;
     let mut clock = Clock::at(scene.now());
     for round in 0..25 {
         let wanted = Wanted {
             exits_until: clock.latest_with(policy.shortest_grace()),
             started_until: clock.latest_with(policy.shortest_running()),
+            beats_until: timing.as_ref().map(|timing: &BeatTiming| clock.latest_with(timing.overdue())),
             late_finishes: true,
             suspects: Vec::new(),
             here: Some(Here { host: "here".into(), bare_pids: true, since: None }),
@@ -45,9 +51,11 @@ pub fn no_row_is_hidden_on_which_decide_would_act(subject: &dyn Subject) {
         let loaded: BTreeSet<_> = scene.load_ids(&wanted, dice.usize(1..40)).into_iter().collect();
         let mut acted = 0;
         for row in &rows {
-            let decision = decide(row, &worst(row, &here, &nodes), &clock, &policy);
+            let seen = silent(row, worst(row, &here, &nodes), &clock, timing.as_ref());
+            let decision = decide(row, &seen, &clock, &policy);
             if decision.action.is_claim() || decision.action.as_str() == "ask_gate" {
                 acted += 1;
+                stopped += usize::from(seen.executor.finding == Finding::BeatStopped);
                 assert!(
                     loaded.contains(&row.attempt.job),
                     "{decision:?} about {row:?} by {policy:?} at {clock:?}"
@@ -56,6 +64,10 @@ pub fn no_row_is_hidden_on_which_decide_would_act(subject: &dyn Subject) {
         }
         assert!(round > 0 || acted > 20, "the rows are of all kinds: {acted} of 150 are acted on");
         policy = random_policy(&mut dice);
+        timing = dice.bool().then(|| {
+            let interval = Duration::from_secs(dice.u64(1..4_000));
+            BeatTiming { interval, ttl: interval.saturating_mul(dice.u32(3..6)) }
+        });
         let shift = TimeDelta::seconds(dice.i64(-20_000..20_000));
         clock = Clock::at(scene.now() + shift);
         if dice.bool() {
@@ -64,6 +76,7 @@ pub fn no_row_is_hidden_on_which_decide_would_act(subject: &dyn Subject) {
             let _jump = clock.jumps.note(before, clock.now, Duration::from_secs(dice.u64(0..9_000)), SLACK);
         }
     }
+    assert!(stopped > 20, "silence is acted on: {stopped}");
 }
 
 /// Figures that meet the ages of the rows: on them, beside them, and none at all.
@@ -123,6 +136,12 @@ fn random_job(scene: Scene<'_>, dice: &mut fastrand::Rng) -> JobId {
         scene.set_status(&job, "queued");
         scene.set_status(&job, "running");
     }
+    if dice.bool()
+        && let Ok(Some(Ok(row))) = scene.store().job(&job)
+    {
+        // It may not run.
+        let _written = scene.store().beat(&row.attempt).expect("the database works");
+    }
     job
 }
 
@@ -135,6 +154,15 @@ fn nodes() -> NodeObservations {
         nodes.read(rows, HOUR.saturating_mul(hours));
     }
     nodes
+}
+
+/// The most that can have been made of its beat: it was read all the time since, and has stopped.
+fn silent(row: &JobSnapshot, seen: Observation, clock: &Clock, timing: Option<&BeatTiming>) -> Observation {
+    let is_over = |timing: &BeatTiming| row.beat.is_some_and(|beat| clock.age(beat.at) >= timing.ttl);
+    if !timing.is_some_and(is_over) {
+        return seen;
+    }
+    Observation { executor: Beating::Stopped.judge(seen.executor), ..seen }
 }
 
 /// The most that this host's reaper can have seen: whatever is its own to probe is dead.

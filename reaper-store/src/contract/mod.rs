@@ -41,6 +41,7 @@ use std::{fmt::Debug, time::Duration};
 
 use crate::{Store, foreign::Foreign};
 
+pub mod beats;
 pub mod books;
 pub mod effects;
 pub mod fence;

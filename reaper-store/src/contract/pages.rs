@@ -34,6 +34,7 @@ fn many(scene: Scene<'_>) -> (Wanted, Vec<JobId>) {
     let wanted = Wanted {
         exits_until: scene.now() + TimeDelta::seconds(60),
         started_until: scene.now() + TimeDelta::seconds(60),
+        beats_until: Some(scene.now() + TimeDelta::seconds(60)),
         late_finishes: true,
         suspects: jobs.clone(),
         here: Some(Here { host: "here".into(), bare_pids: true, since: None }),

@@ -166,6 +166,7 @@ pub fn an_opening_is_the_outset_and_the_first_page(subject: &dyn Subject) {
         let wanted = Wanted {
             exits_until: until,
             started_until: until,
+            beats_until: Some(until),
             late_finishes: true,
             suspects: Vec::new(),
             here: None,

@@ -264,6 +264,7 @@ pub(super) fn nothing() -> Wanted {
     Wanted {
         exits_until: Timestamp::MIN_UTC,
         started_until: Timestamp::MIN_UTC,
+        beats_until: None,
         late_finishes: false,
         suspects: Vec::new(),
         here: None,

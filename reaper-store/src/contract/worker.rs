@@ -141,6 +141,7 @@ pub fn a_payload_comes_with_the_take(subject: &dyn Subject) {
         let payload = payload.map(str::to_owned);
         let enqueued = scene.store().enqueue(&new(payload.clone())).expect("the database works");
         let Enqueued::New(job) = enqueued else { panic!("it is new") };
+        assert_eq!(scene.store().unreadable_payloads(10).expect("a read works"), []);
         for _ in 0..2 {
             let taken = scene.try_take(&Wants::Job(job.clone())).expect("the job is due");
             assert_eq!(taken.payload, payload, "it stays with the job");

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::PoisonError};
 
 use reaper_core::{
     Bond, Effect, JobId, Status, Timestamp,
+    job::Beat,
     node::{Lost, LostAttempts},
 };
 
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::{
     Facts, StoreError,
+    attempts::LONGEST_PAYLOAD,
     facts::{Census, Cursor, Here, Page, Position, Row, StalledTask, Upcoming, Wanted},
     outbox::EffectState,
 };
@@ -26,10 +28,12 @@ enum Set {
     Suspects,
     Here,
     Lost,
+    Beats,
 }
 
 /// In the order in which they are read; a row of several sets comes with the first of them.
-const SETS: [Set; 6] = [Set::Exits, Set::Started, Set::LateFinishes, Set::Suspects, Set::Here, Set::Lost];
+const SETS: [Set; 7] =
+    [Set::Exits, Set::Started, Set::LateFinishes, Set::Suspects, Set::Here, Set::Lost, Set::Beats];
 
 impl Set {
     fn holds(self, id: &JobId, row: &JobRow, wanted: &Wanted) -> bool {
@@ -47,6 +51,10 @@ impl Set {
             Self::Suspects => row.is(Status::Running) && wanted.suspects.contains(id),
             Self::Here => row.is(Status::Running) && wanted.here.as_ref().is_some_and(|here| is_here(row, here)),
             Self::Lost => row.is(Status::Running) && wanted.lost.iter().any(|lost| is_lost(row, lost)),
+            Self::Beats => {
+                let is_due = |beat: Beat| wanted.beats_until.is_some_and(|until| beat.at <= until);
+                row.is(Status::Running) && exit.is_none() && row.added.beat.is_some_and(is_due)
+            }
         }
     }
 
@@ -55,6 +63,7 @@ impl Set {
         let at = match self {
             Self::Exits => row.added.exit.map(|exit| exit.exit().at),
             Self::Started => row.began(),
+            Self::Beats => row.added.beat.map(|beat| beat.at),
             Self::LateFinishes | Self::Suspects | Self::Here | Self::Lost => None,
         };
         at.map(|at| at.timestamp_micros())
@@ -167,6 +176,16 @@ impl Facts for MemoryStore {
         Ok(u64::try_from(running).unwrap_or(u64::MAX).min(at_most))
     }
 
+    fn beating(&self, here: &Here, after: Timestamp, at_most: u64) -> Result<u64, StoreError> {
+        let here = Here { since: None, ..here.clone() };
+        let is_beating = |row: &&JobRow| {
+            let has_beaten = row.added.beat.is_some_and(|beat| beat.at > after);
+            row.is(Status::Running) && row.added.exit.is_none() && has_beaten && !is_here(row, &here)
+        };
+        let beating = self.tables().jobs.values().filter(is_beating).count();
+        Ok(u64::try_from(beating).unwrap_or(u64::MAX).min(at_most))
+    }
+
     fn census(&self) -> Result<Census, StoreError> {
         let tables = self.tables();
         let mut jobs = BTreeMap::<_, u64>::new();
@@ -177,6 +196,13 @@ impl Facts for MemoryStore {
         let running = tables.jobs.iter().filter(|(_, row)| row.is(Status::Running));
         let oldest_running = running.filter_map(|(id, row)| Some((row.began()?, id))).min();
         Ok(Census { now: tables.now, jobs, oldest_running: oldest_running.map(|(at, id)| (id.clone(), at)) })
+    }
+
+    fn unreadable_payloads(&self, limit: usize) -> Result<Vec<JobId>, StoreError> {
+        let tables = self.tables();
+        let is_long = |row: &JobRow| row.added.payload.as_ref().is_some_and(|text| text.len() > LONGEST_PAYLOAD);
+        let unreadable = tables.jobs.iter().filter(|(_, row)| row.is(Status::Queued) && is_long(row));
+        Ok(unreadable.map(|(id, _)| id.clone()).take(limit).collect())
     }
 
     fn stalled(&self, final_stages: &[String], limit: usize) -> Result<Vec<StalledTask>, StoreError> {

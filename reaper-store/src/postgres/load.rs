@@ -47,7 +47,7 @@ impl Finders {
     /// The one that looks at no more than what is wanted.
     const fn of(&self, wanted: &Wanted) -> &Finder {
         match &wanted.here {
-            _ if !wanted.lost.is_empty() => &self.all,
+            _ if !wanted.lost.is_empty() || wanted.beats_until.is_some() => &self.all,
             Some(Here { since: Some(_), .. }) => &self.watched,
             None if wanted.suspects.is_empty() => &self.due,
             None => &self.named,
@@ -107,6 +107,7 @@ fn find(
     let mut values: Vec<Named<'_>> = vec![
         ("exits_until", wanted.exits_until.timestamp_millis().into()),
         ("started_until", wanted.started_until.timestamp_millis().into()),
+        ("beats_until", wanted.beats_until.map(|until| until.timestamp_millis()).into()),
         ("suspects", Value::ints(&wanted.suspects, JobId::as_int)),
         ("lost_hosts", Value::texts(&wanted.lost, |lost| Some(lost.host.as_str()))),
         ("lost_prefixes", Value::texts(&wanted.lost, |lost| Some(lost.prefix.as_str()))),

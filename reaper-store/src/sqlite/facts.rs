@@ -9,7 +9,7 @@ use super::{SqliteStore, fault::Fault, load::load, schema, sql, statement::State
 use crate::{
     Facts, StoreError,
     books::{clock, int},
-    facts::{Census, Cursor, Page, Row, StalledTask, Upcoming, Wanted},
+    facts::{Census, Cursor, Here, Page, Row, StalledTask, Upcoming, Wanted},
     row::{RawJob, instant, raw_job},
     values::sql_limit,
 };
@@ -56,6 +56,22 @@ impl Facts for SqliteStore {
         })
     }
 
+    fn beating(&self, here: &Here, after: Timestamp, at_most: u64) -> Result<u64, StoreError> {
+        let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let counted = Statement::new(
+                sql::BEATING,
+                [
+                    ("after", after.timestamp_millis().into()),
+                    ("host", here.host.as_str().into()),
+                    ("bare", i64::from(here.bare_pids).into()),
+                    ("limit", limit.into()),
+                ],
+            );
+            Ok(int(counted.first_row(connection)?).min(at_most))
+        })
+    }
+
     fn census(&self) -> Result<Census, StoreError> {
         self.read(|connection| {
             let mut jobs = BTreeMap::<_, u64>::new();
@@ -70,6 +86,14 @@ impl Facts for SqliteStore {
                 Some((JobId::from(id), instant(row.next_int()?)?))
             });
             Ok(Census { now: now(connection)?, jobs, oldest_running })
+        })
+    }
+
+    fn unreadable_payloads(&self, limit: usize) -> Result<Vec<JobId>, StoreError> {
+        let limit = sql_limit(limit);
+        self.read(|connection| {
+            let rows = Statement::new(sql::UNREADABLE_PAYLOADS, [("limit", limit.into())]).rows(connection)?;
+            Ok(rows.into_iter().filter_map(|mut row| row.next_int().map(JobId::from)).collect())
         })
     }
 

@@ -34,6 +34,7 @@ pub(super) fn load(
     let mut values = vec![
         ("exits_until", wanted.exits_until.timestamp_millis().into()),
         ("started_until", wanted.started_until.timestamp_millis().into()),
+        ("beats_until", wanted.beats_until.map(|until| until.timestamp_millis()).into()),
         ("suspects", (&suspects).into()),
         ("lost", (&lost).into()),
         ("bare", bare.into()),

@@ -68,6 +68,15 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
         ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_new_exits)
+    UNION ALL (SELECT 13 AS part, j.reaper_beat_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_beat_at <= :beats_until
+            AND (j.reaper_beat_at, j.id) > (:key_beats, :after_beats) AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
+            AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL OR j.reaper_started_at >= :since))
+            AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
+                WHERE (starts_with(j.reaper_executor, e.prefix) OR starts_with(j.reaper_monitor, e.prefix))
+                    AND (e.whole = 1 OR j.reaper_node_bound = 1))
+        ORDER BY j.reaper_beat_at, j.id LIMIT :limit_beats)
     ) j ON true;
 
 -- LOAD_HEALTHY
@@ -239,6 +248,15 @@ SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
             AND (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
         ORDER BY coalesce(j.reaper_exit_at, '-9223372036854775808'), j.id LIMIT :limit_new_exits)
+    UNION ALL (SELECT 13 AS part, j.reaper_beat_at::bigint AS k, j.id FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_beat_at <= :beats_until
+            AND (j.reaper_beat_at, j.id) > (:key_beats, :after_beats) AND CASE WHEN j.reaper_exit_code IS NULL THEN j.reaper_started_at > :started_until ELSE j.reaper_exit_at > :exits_until END AND j.id NOT IN (SELECT unnest(:suspects))
+            AND NOT ((coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL OR j.reaper_started_at >= :since))
+            AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
+                WHERE (starts_with(j.reaper_executor, e.prefix) OR starts_with(j.reaper_monitor, e.prefix))
+                    AND (e.whole = 1 OR j.reaper_node_bound = 1))
+        ORDER BY j.reaper_beat_at, j.id LIMIT :limit_beats)
     ) j ON true;
 
 -- LOAD_HEALTHY_ON
@@ -349,8 +367,11 @@ SELECT
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL
         ORDER BY coalesce(reaper_exit_at, '-9223372036854775808'), id LIMIT :limit) AS exited);
 
--- CENSUS
-SELECT status::text, count(*) FROM jobs GROUP BY status;
+-- BEATING
+SELECT count(*) FROM (SELECT FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_beat_at > :after AND NOT (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
+                AND coalesce(j.reaper_inherited, 0) & 1 = 0))
+        ORDER BY j.reaper_beat_at, j.id LIMIT :limit) AS beating;
 
 -- OLDEST_RUNNING
 SELECT id, k FROM (
@@ -361,6 +382,13 @@ SELECT id, k FROM (
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_started_at IS NOT NULL
         ORDER BY reaper_started_at, id LIMIT 1)
     ) AS oldest ORDER BY k, id LIMIT 1;
+
+-- UNREADABLE_PAYLOADS
+SELECT id FROM jobs WHERE status = 'queued' AND octet_length(reaper_payload) > 262144
+    ORDER BY id LIMIT :limit;
+
+-- CENSUS
+SELECT status::text, count(*) FROM jobs GROUP BY status;
 
 -- STALLED
 SELECT t.id, t.work_item_id::text, t.stage::text FROM tasks t

@@ -69,6 +69,19 @@ SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.ta
             AND id NOT IN (SELECT value FROM json_each(:suspects)) AND (coalesce(substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host, 0) OR coalesce(substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host, 0)
             OR (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0))
         ORDER BY reaper_exit_at, id LIMIT :limit_new_exits + 0)
+    UNION ALL SELECT * FROM (SELECT 13 AS part, reaper_beat_at AS k, id FROM jobs INDEXED BY reaper_jobs_beat
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_beat_at <= :beats_until
+            AND (reaper_beat_at, id) > (:key_beats, :after_beats) AND CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at > :started_until ELSE reaper_exit_at > :exits_until END AND id NOT IN (SELECT value FROM json_each(:suspects))
+            AND NOT ((coalesce(substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host, 0) OR coalesce(substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host, 0)
+            OR (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0)) AND (:since IS NULL
+                OR CASE WHEN reaper_exit_code IS NULL THEN reaper_started_at ELSE reaper_exit_at END >= :since)) AND NOT (reaper_executor IS NOT NULL AND substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) IN (SELECT json_extract(value, '$[0]') FROM json_each(:lost))
+            AND EXISTS (SELECT 1 FROM json_each(:lost) l
+                WHERE substr(reaper_executor, 1, length(json_extract(l.value, '$[1]'))) = json_extract(l.value, '$[1]')
+                    AND (json_extract(l.value, '$[2]') OR coalesce(reaper_node_bound, 0) = 1))) AND NOT (reaper_monitor IS NOT NULL AND substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) IN (SELECT json_extract(value, '$[0]') FROM json_each(:lost))
+            AND EXISTS (SELECT 1 FROM json_each(:lost) l
+                WHERE substr(reaper_monitor, 1, length(json_extract(l.value, '$[1]'))) = json_extract(l.value, '$[1]')
+                    AND (json_extract(l.value, '$[2]') OR coalesce(reaper_node_bound, 0) = 1)))
+        ORDER BY reaper_beat_at, id LIMIT :limit_beats + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id;
 
 -- UPCOMING
@@ -90,6 +103,17 @@ SELECT
         WHERE status = 'running' AND reaper_exit_code IS NULL LIMIT :limit + 0))
     + (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_exit
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL LIMIT :limit + 0));
+
+-- BEATING
+SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_beat
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_beat_at > :after AND NOT (coalesce(substr(reaper_executor, 1, instr(reaper_executor, '/') - 1) = :host, 0) OR coalesce(substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1) = :host, 0)
+            OR (:bare AND reaper_executor IS NULL AND pid IS NOT NULL AND coalesce(reaper_inherited, 0) & 1 = 0)) LIMIT :limit + 0);
+
+-- UNREADABLE_PAYLOADS
+SELECT id FROM jobs INDEXED BY reaper_jobs_queued
+    WHERE status = 'queued' AND reaper_payload IS NOT NULL
+        AND (typeof(reaper_payload) <> 'text' OR length(CAST(reaper_payload AS BLOB)) > 262144)
+    ORDER BY id LIMIT :limit + 0;
 
 -- CENSUS
 SELECT status, count(*) FROM jobs GROUP BY status;

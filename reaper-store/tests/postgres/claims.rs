@@ -174,6 +174,7 @@ fn f41_a_foreign_take_with_the_old_pid_and_run_is_another_attempt() {
     let here = Wanted {
         exits_until: chrono::DateTime::<chrono::Utc>::MIN_UTC,
         started_until: chrono::DateTime::<chrono::Utc>::MIN_UTC,
+        beats_until: None,
         late_finishes: true,
         suspects: vec![],
         here: Some(Here { host: "here".into(), bare_pids: true, since: None }),

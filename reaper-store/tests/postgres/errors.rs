@@ -27,6 +27,7 @@ fn everything() -> Wanted {
     Wanted {
         exits_until: until,
         started_until: until,
+        beats_until: Some(until),
         late_finishes: true,
         suspects: Vec::new(),
         here: None,

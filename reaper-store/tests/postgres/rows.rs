@@ -44,6 +44,7 @@ fn wanted() -> Wanted {
     Wanted {
         exits_until: until,
         started_until: until,
+        beats_until: Some(until),
         late_finishes: true,
         suspects: vec![GOOD.into()],
         here: Some(Here { host: "here".into(), bare_pids: true, since: None }),
@@ -76,6 +77,23 @@ fn f39_a_bad_row_is_named_and_harms_no_other() {
         let settled = reaper_store::Claims::settle(&database.store, &[claim(&good[0], Settlement::Fail)]);
         assert_eq!(settled.unwrap(), [Outcome::Won], "{set}");
     }
+}
+
+/// What no take gives is listed, as far as is asked for, and holds nothing else up.
+#[test]
+fn a_payload_that_no_worker_can_read_is_listed() {
+    let database = Database::adopted(WIDE);
+    for (id, payload) in (1..).zip(["repeat('x', 262145)", "repeat('ж', 131073)", "repeat('x', 262144)", "NULL"])
+    {
+        database.program.run(&format!(
+            "INSERT INTO jobs (id, agent, repo, status, reaper_payload) VALUES ({id}, 'a', 'r', 'queued', {payload})"
+        ));
+    }
+    assert_eq!(database.store.unreadable_payloads(10).unwrap(), [1.into(), 2.into()]);
+    assert_eq!(database.store.unreadable_payloads(1).unwrap(), [1.into()]);
+    let launcher = Launcher::free("here/b/1/2/3/4".parse().unwrap());
+    let taken = database.store.take(&Wants::Any, &launcher).unwrap().unwrap();
+    assert_eq!((taken.job.attempt.job, taken.payload.map(|payload| payload.len())), (3.into(), Some(262_144)));
 }
 
 /// A task that does not parse is reported with the job that belongs to it.

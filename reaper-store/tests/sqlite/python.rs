@@ -77,6 +77,7 @@ fn its_program_and_a_store_write_at_once() {
         let wanted = Wanted {
             exits_until: everything,
             started_until: everything,
+            beats_until: Some(everything),
             late_finishes: true,
             suspects: Vec::new(),
             here: None,

@@ -50,6 +50,7 @@ fn wanted() -> Wanted {
     Wanted {
         exits_until: until,
         started_until: until,
+        beats_until: Some(until),
         late_finishes: true,
         suspects: vec![GOOD.into()],
         here: Some(Here { host: "here".into(), bare_pids: true, since: None }),
@@ -81,6 +82,24 @@ fn f39_a_bad_row_is_named_and_harms_no_other() {
         let settled = reaper_store::Claims::settle(&database.store, &[claim(&good[0], Settlement::Fail)]);
         assert_eq!(settled.unwrap(), [Outcome::Won], "{set}");
     }
+}
+
+/// What no take gives is listed, as far as is asked for, and holds nothing else up.
+#[test]
+fn a_payload_that_no_worker_can_read_is_listed() {
+    let database = Database::adopted("");
+    let payloads = ["zeroblob(262145)", "x'ff'", "hex(zeroblob(131073))", "'fine'", "7"];
+    for (id, payload) in (1..).zip(payloads) {
+        let program = &database.program;
+        program.run(&format!("INSERT INTO jobs (id, agent, repo, status) VALUES ({id}, 'a', 'r', 'queued')"));
+        program.run(&format!("UPDATE jobs SET reaper_payload = {payload} WHERE id = {id}"));
+    }
+    // A number becomes a text in a column of texts.
+    assert_eq!(database.store.unreadable_payloads(10).unwrap(), [1.into(), 2.into(), 3.into()]);
+    assert_eq!(database.store.unreadable_payloads(2).unwrap(), [1.into(), 2.into()]);
+    let launcher = Launcher::free("here/b/1/2/3/4".parse().unwrap());
+    let taken = database.store.take(&Wants::Any, &launcher).unwrap().unwrap();
+    assert_eq!((taken.job.attempt.job, taken.payload.as_deref()), (4.into(), Some("fine")));
 }
 
 /// A task that does not parse is reported with the job that belongs to it.

@@ -36,6 +36,7 @@ pub fn wanted(is_here: bool) -> Wanted {
     Wanted {
         exits_until: Timestamp::UNIX_EPOCH,
         started_until: Timestamp::UNIX_EPOCH,
+        beats_until: None,
         late_finishes: is_here,
         suspects: Vec::new(),
         here: is_here.then(|| Here { host: parts::HERE.into(), bare_pids: false, since: None }),

@@ -39,7 +39,7 @@ on_both! {
 
     /// What the exit policy calls fatal is not tried again.
     fn a_fatal_end_fails_at_once(ground: &Ground) {
-        ground.configure("[exit]\nfail_codes = [78]\nfail_signals = [6]");
+        ground.configure("[exit]\nfail_on = [\"code:78\", \"signal:ABRT\"]");
         for (script, code) in [("exit 78", "78"), ("kill -6 $$", "-6")] {
             let job = ground.job();
             let _ended = ground.exec(&[], script).with_code(6);
@@ -107,6 +107,39 @@ on_both! {
         assert!(evidence.contains("hooks_failed") && evidence.contains("sleep 600"), "{evidence}");
         ground.is_consistent();
     }
+}
+
+on_both! {
+    /// An attempt beats while its hooks run, too; once it was taken away none begins any more.
+    fn hooks_beat_on_and_end_with_the_attempt(ground: &Ground) {
+        for taken_away in [false, true] {
+            let (job, task) = ground.staged();
+            let waits = "echo $$ > hooking; while [ ! -e go ]; do sleep 0.02; done; rm -f go hooking";
+            let mut child = ground.spawn(&["--hook", waits, "--hook", "echo second >> hooked"], "exit 0");
+            let _hook = ground.pid_in("hooking");
+            let beats = || ground.column(job, "coalesce(reaper_beat, 0)").unwrap().parse::<u64>().unwrap();
+            assert!(has_thread(child.id(), "reaper-exec-bea"), "what is waited for below is there");
+            let before = beats();
+            eventually("it beats on", || beats() > before + 1);
+            if taken_away {
+                ground.db.sql(&format!("UPDATE jobs SET status = 'failed' WHERE id = {job}"));
+                eventually("a beat has found out", || !has_thread(child.id(), "reaper-exec-bea"));
+            }
+            std::fs::write(ground.file("go"), "").unwrap();
+            assert_eq!(crate::ground::code_of(&mut child), if taken_away { 7 } else { 0 });
+            let (hooked, stage) = if taken_away { ("", "design") } else { ("second\n", "build") };
+            assert_eq!((ground.read("hooked").as_str(), ground.db.stage(task).as_str()), (hooked, stage));
+            std::fs::remove_file(ground.file("hooked")).ok();
+            ground.db.sql("UPDATE jobs SET status = 'done'");
+        }
+    }
+}
+
+/// Whether a process has a thread whose name, as far as the kernel keeps it, is this.
+fn has_thread(pid: u32, name: &str) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let named = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+    tasks.flatten().any(|task| named(task).trim_end() == name)
 }
 
 #[test]

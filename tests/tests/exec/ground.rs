@@ -37,7 +37,7 @@ terminate_grace = "500ms"
 intensity = "off"
 backoff = { base = "1ms", max = "1ms" }
 exec.spool = "spool"
-exec.beat = "100ms"
+beat.interval = "100ms"
 exec.idle = "100ms"
 "#;
 

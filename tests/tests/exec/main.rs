@@ -8,6 +8,7 @@ mod ground;
 mod hold;
 mod lost;
 mod memory;
+mod overrun;
 mod pool;
 mod said;
 mod spool;

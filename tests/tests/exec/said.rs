@@ -77,7 +77,7 @@ fn flags_that_cannot_be_meant_are_refused() {
         (&["exec", "--limit", "soon", "--", "true"][..], "--limit"),
         (&["exec", "--limit", "0s", "--", "true"][..], "--limit"),
         (&["exec", "--bound", "--", "true"][..], "node.follow"),
-        (&["exec", "--set", "exec.beat=0", "--", "true"][..], "exec.beat"),
+        (&["exec", "--set", "beat.interval=0", "--", "true"][..], "beat.interval"),
         (&["exec", "--set", "exec.hooks=[[]]", "--", "true"][..], "exec.hooks"),
         (&["enqueue", "--agent", "a", "--repo", "r", "--payload-file", "absent"][..], "absent"),
         (&["enqueue", "--agent", "a", "--repo", "r", "--payload", "x", "--payload-file", "y"][..], "--payload"),

@@ -20,7 +20,7 @@ use reaper_store::{
     Attempts, Claim, Claims, Control, Facts, History, Instances, Nodes, Outbox, Outcome, Store, StoreError,
     attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Testified, Wants, WitnessedExit, Written},
     control::{Outset, PassNote},
-    facts::{Census, Cursor, Page, Row, StalledTask, Upcoming, Wanted},
+    facts::{Census, Cursor, Here, Page, Row, StalledTask, Upcoming, Wanted},
     history::{Deaths, Event, Query, Rescues},
     nodes::{Beaten, Boots, NodeBeat, NodeRow},
     outbox::{Delivered, Delivery, OutboxRow, Posted, Which},
@@ -96,6 +96,7 @@ impl Facts for Governed {
         let wanted = Wanted {
             exits_until: self.stored(wanted.exits_until),
             started_until: self.stored(wanted.started_until),
+            beats_until: wanted.beats_until.map(|until| self.stored(until)),
             ..wanted.clone()
         };
         let page = self.up()?.load(&wanted, from, limit)?;
@@ -121,8 +122,16 @@ impl Facts for Governed {
         self.up()?.running(at_most)
     }
 
+    fn beating(&self, here: &Here, after: Timestamp, at_most: u64) -> Answer<u64> {
+        self.up()?.beating(here, self.stored(after), at_most)
+    }
+
     fn census(&self) -> Answer<Census> {
         self.up()?.census()
+    }
+
+    fn unreadable_payloads(&self, limit: usize) -> Answer<Vec<JobId>> {
+        self.up()?.unreadable_payloads(limit)
     }
 
     fn stalled(&self, final_stages: &[String], limit: usize) -> Answer<Vec<StalledTask>> {

@@ -42,7 +42,7 @@ on_both! {
 
     /// A signal that the agent's exit policy names fails the job, though nobody was left to record it.
     fn a_fatal_signal_is_witnessed(ground: &Ground) {
-        ground.configure("interval = \"1h\"\nexit = { fail_signals = [9] }");
+        ground.configure("interval = \"1h\"\nexit = { fail_on = [\"signal:KILL\"] }");
         let mut cast = ground.attempt();
         let _running = ground.watching(2);
         cast.monitor.kill();

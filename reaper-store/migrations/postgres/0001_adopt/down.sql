@@ -29,6 +29,7 @@ DROP INDEX IF EXISTS reaper_jobs_bare;
 DROP INDEX IF EXISTS reaper_jobs_monitor;
 DROP INDEX IF EXISTS reaper_jobs_executor;
 DROP INDEX IF EXISTS reaper_jobs_late;
+DROP INDEX IF EXISTS reaper_jobs_beat;
 DROP INDEX IF EXISTS reaper_jobs_age;
 DROP INDEX IF EXISTS reaper_jobs_exit;
 

@@ -150,6 +150,8 @@ CREATE INDEX IF NOT EXISTS reaper_jobs_exit ON jobs (reaper_exit_at, id)
     WHERE status = 'running' AND reaper_exit_code IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reaper_jobs_age ON jobs (reaper_started_at, id)
     WHERE status = 'running' AND reaper_exit_code IS NULL;
+CREATE INDEX IF NOT EXISTS reaper_jobs_beat ON jobs (reaper_beat_at, id)
+    WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_beat_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reaper_jobs_late ON jobs (id)
     WHERE status = 'queued' AND reaper_exit_code = 0;
 CREATE INDEX IF NOT EXISTS reaper_jobs_executor

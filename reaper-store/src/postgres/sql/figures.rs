@@ -1,4 +1,4 @@
-//! Figures about the table.
+//! Figures about the table, for people.
 
 statements! {
     /// Every running row has an exit or none, and each half has an index.
@@ -15,6 +15,10 @@ statements! {
     since!("reaper_exit_at"),
     ", id LIMIT :limit) AS exited)"
 );
+
+    /// The longest payload is [`LONGEST_PAYLOAD`](crate::attempts::LONGEST_PAYLOAD).
+    UNREADABLE_PAYLOADS = "SELECT id FROM jobs WHERE status = 'queued' AND octet_length(reaper_payload) > 262144
+    ORDER BY id LIMIT :limit";
 
     CENSUS = "SELECT status::text, count(*) FROM jobs GROUP BY status";
 

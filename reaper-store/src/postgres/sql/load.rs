@@ -1,4 +1,4 @@
-//! The load of a pass, and the one job.
+//! The load of a pass, the one job, and who beats.
 
 /// That none of the parts that go by time has the row.
 macro_rules! not_due {
@@ -232,6 +232,27 @@ macro_rules! lost_parts {
     };
 }
 
+/// What does not end: its latest beat is overdue, and no other part has it.
+macro_rules! beat_part {
+    () => {
+        concat!(
+            part!(13, "j.reaper_beat_at"),
+            "j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_beat_at <= :beats_until
+            AND (j.reaper_beat_at, j.id) > (:key_beats, :after_beats) AND ",
+            not_due!(),
+            unsuspected!(),
+            "
+            AND NOT (",
+            here!(),
+            " AND (:since IS NULL OR j.reaper_started_at >= :since))
+            AND NOT EXISTS (SELECT FROM unnest(:lost_prefixes, :lost_whole) AS e (prefix, whole)
+                WHERE (starts_with(j.reaper_executor, e.prefix) OR starts_with(j.reaper_monitor, e.prefix))
+                    AND (e.whole = 1 OR j.reaper_node_bound = 1))
+        ORDER BY j.reaper_beat_at, j.id LIMIT :limit_beats)"
+        )
+    };
+}
+
 /// Where the rows of a load are: for each the number of its part, the key that the part is ordered by, its id; the clock
 /// stands beside each, and alone where there is none. The parts are disjoint, each is driven by an index of its own and
 /// holds at most so many rows; one that is not wanted, or was read to its end, has a limit of 0.
@@ -270,7 +291,10 @@ macro_rules! all_parts {
             lost_parts!(),
             "
     UNION ALL ",
-            new_parts!()
+            new_parts!(),
+            "
+    UNION ALL ",
+            beat_part!()
         )
     };
 }
@@ -325,10 +349,10 @@ statements! {
     /// is one for each kind of pass, and the rows themselves are read afterwards, if there are any.
     LOAD = places!(checked!(), all_parts!());
 
-    /// The same where there is neither a suspect nor a lost node, and bare pids are not believed.
+    /// The same where there is neither a suspect nor a lost node, no beat is judged, and bare pids are not believed.
     LOAD_HEALTHY = places!(checked!(), healthy_parts!());
 
-    /// The same where this host's attempts are watched, and no node is lost.
+    /// The same where this host's attempts are watched, no node is lost and no beat judged.
     LOAD_WATCHED = places!(checked!(), watched_parts!());
 
     /// The same where only time and names bring anything up.
@@ -360,4 +384,13 @@ statements! {
 );
 
     JOB = concat!("SELECT ", job_columns!(), ", ", task_columns!(), " FROM jobs j", task_of!("j"), " WHERE j.id = :job");
+
+    /// What beats and is not this host's to probe.
+    BEATING = concat!(
+    "SELECT count(*) FROM (SELECT FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_beat_at > :after AND NOT ",
+    here!(),
+    "
+        ORDER BY j.reaper_beat_at, j.id LIMIT :limit) AS beating"
+);
 }

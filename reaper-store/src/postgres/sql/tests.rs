@@ -251,6 +251,7 @@ mod plans {
             for (index, times) in [
                 ("reaper_jobs_exit", 2),
                 ("reaper_jobs_age", 2),
+                ("reaper_jobs_beat", 1),
                 ("reaper_jobs_late", 1),
                 ("jobs_pkey", 1),
                 ("reaper_jobs_executor", 2),

@@ -144,6 +144,16 @@ statements! {
     here!(),
     "
         ORDER BY reaper_exit_at, id LIMIT :limit_new_exits + 0)
+    UNION ALL SELECT * FROM (SELECT 13 AS part, reaper_beat_at AS k, id FROM jobs INDEXED BY reaper_jobs_beat
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_beat_at <= :beats_until
+            AND (reaper_beat_at, id) > (:key_beats, :after_beats) AND ",
+    not_here!(),
+    " AND NOT (reaper_executor IS NOT NULL AND ",
+    lost!("reaper_executor"),
+    ") AND NOT (reaper_monitor IS NOT NULL AND ",
+    lost!("reaper_monitor"),
+    ")
+        ORDER BY reaper_beat_at, id LIMIT :limit_beats + 0)
 ) p LEFT JOIN jobs j ON j.id = p.id LEFT JOIN tasks t ON t.id = j.task_id"
 );
 
@@ -165,6 +175,20 @@ statements! {
         WHERE status = 'running' AND reaper_exit_code IS NULL LIMIT :limit + 0))
     + (SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_exit
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL LIMIT :limit + 0))";
+
+    /// What beats and is not this host's to probe.
+    BEATING = concat!(
+    "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY reaper_jobs_beat
+        WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_beat_at > :after AND NOT ",
+    here!(),
+    " LIMIT :limit + 0)"
+);
+
+    /// The longest payload is [`LONGEST_PAYLOAD`](crate::attempts::LONGEST_PAYLOAD).
+    UNREADABLE_PAYLOADS = "SELECT id FROM jobs INDEXED BY reaper_jobs_queued
+    WHERE status = 'queued' AND reaper_payload IS NOT NULL
+        AND (typeof(reaper_payload) <> 'text' OR length(CAST(reaper_payload AS BLOB)) > 262144)
+    ORDER BY id LIMIT :limit + 0";
 
     CENSUS = "SELECT status, count(*) FROM jobs GROUP BY status";
 

@@ -141,6 +141,7 @@ fn a_load_goes_by_its_indexes() {
         ("reaper_jobs_age (reaper_started_at=? AND id>?)", 1),
         ("reaper_jobs_age (reaper_started_at>? AND reaper_started_at<?)", 1),
         ("reaper_jobs_age (reaper_started_at>?)", 1),
+        ("reaper_jobs_beat (reaper_beat_at>? AND reaper_beat_at<?)", 1),
         ("reaper_jobs_late (id>?)", 1),
         ("reaper_jobs_executor (<expr>=? AND id>?)", 2),
         ("reaper_jobs_monitor (<expr>=? AND id>?)", 2),
