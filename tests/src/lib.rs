@@ -11,6 +11,8 @@
 #[cfg(unix)]
 pub mod cluster;
 pub mod database;
+#[cfg(unix)]
+pub mod disk;
 pub mod fakes;
 pub mod jobs;
 pub mod processes;

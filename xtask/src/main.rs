@@ -7,6 +7,7 @@
 
 mod arrows;
 mod bench;
+mod chaos;
 mod ci;
 mod clippy;
 mod demo;
@@ -61,8 +62,14 @@ fn main() -> ExitCode {
         }
     };
     let screen = Screen::of_stdout();
-    if let Some((bench::NAME, options)) = matches.subcommand() {
-        return match wanted(options).run(&workspace) {
+    // Those that take options, on the terminal.
+    let ended = match matches.subcommand() {
+        Some((bench::NAME, options)) => Some(wanted(options).run(&workspace)),
+        Some((name, options)) if is_chaos(name) => Some(wanted_chaos(name, options).run(&workspace)),
+        _ => None,
+    };
+    if let Some(ended) = ended {
+        return match ended {
             Ok(()) => ExitCode::SUCCESS,
             Err(failed) => {
                 writeln!(io::stderr(), "error: {failed}").ok();
@@ -80,7 +87,11 @@ fn main() -> ExitCode {
 fn command_line() -> Command {
     let steps = STEPS.iter().map(|step| {
         let command = Command::new(step.name).about(step.about);
-        if step.name == bench::NAME { with_options(command) } else { command }
+        match step.name {
+            bench::NAME => with_options(command),
+            name if is_chaos(name) => with_chaos_options(command),
+            _ => command,
+        }
     });
     let line = Command::new("cargo xtask")
         .bin_name("cargo xtask")
@@ -95,7 +106,35 @@ fn command_line() -> Command {
     line
 }
 
-/// The options of `bench`, the only step that has any.
+fn is_chaos(step: &str) -> bool {
+    [chaos::CHAOS.name, chaos::SOAK.name].contains(&step)
+}
+
+/// The options of `chaos` and `soak`.
+fn with_chaos_options(step: Command) -> Command {
+    let minutes = Arg::new("minutes").long("minutes").value_name("N").value_parser(positive_minutes);
+    let seed = Arg::new("seed").long("seed").value_name("N").value_parser(whole_number);
+    step.arg(minutes.help("For how long faults fire, on both databases at once; 60 for an hour"))
+        .arg(seed.help("What decides the order of the faults and what they hit, as a run has printed it"))
+}
+
+fn positive_minutes(text: &str) -> Result<String, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes.is_finite() && minutes > 0.0 => Ok(text.to_owned()),
+        _ => Err("write minutes, such as 3 or 0.5".to_owned()),
+    }
+}
+
+fn whole_number(text: &str) -> Result<String, String> {
+    text.parse::<u64>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn wanted_chaos(name: &str, options: &ArgMatches) -> chaos::Wanted {
+    let text = |name: &str| options.get_one::<String>(name).cloned();
+    chaos::Wanted { name: name.to_owned(), minutes: text("minutes"), seed: text("seed") }
+}
+
+/// The options of `bench`.
 fn with_options(step: Command) -> Command {
     use bench::{BENCHES, SPEED};
     let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);

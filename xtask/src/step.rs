@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, io};
 
 use crate::{
-    arrows, bench, clippy, demo, doc, doctest, features, fmt as format_step, purity, run::Run, test, tidy,
+    arrows, bench, chaos, clippy, demo, doc, doctest, features, fmt as format_step, purity, run::Run, test, tidy,
 };
 
 /// Every step, in the order in which `cargo xtask ci` runs them. Each is a command too.
@@ -18,6 +18,8 @@ pub(crate) const STEPS: &[&Step] = &[
     &doctest::STEP,
     &doc::STEP,
     &demo::STEP,
+    &chaos::SOAK,
+    &chaos::CHAOS,
     &bench::STEP,
 ];
 
