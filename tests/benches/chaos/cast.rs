@@ -23,7 +23,7 @@ pub enum Role {
     Python,
 }
 
-/// A program of the run.
+/// A program of the run. It ends with its value.
 #[derive(Debug)]
 pub struct Player {
     pub role: Role,
@@ -73,6 +73,14 @@ impl Role {
     }
 }
 
+impl Drop for Player {
+    fn drop(&mut self) {
+        // It may have ended, as it should.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
 impl Cast {
     pub fn start(ground: &Ground, scope: Scope) -> Self {
         let pools = ["designer", "designer", "builder", "builder", "checker"].map(Role::Pool);
@@ -105,8 +113,8 @@ impl Cast {
     /// Asks all to end, and tells who does not end as he should.
     pub fn dismiss(self) -> Vec<String> {
         let mut wrong = Vec::new();
-        let mut players = self.players;
-        for player in &mut players {
+        let players = self.players;
+        for player in &players {
             // A worker in Python has no way of ending but this one, and nothing to do any more.
             let signal = if player.role == Role::Python { Signal::KILL } else { Signal::TERM };
             kill_process(Pid::from_child(&player.child), signal).ok();

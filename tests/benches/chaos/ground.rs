@@ -16,9 +16,10 @@ use reaper_tests::{
     proxy::Proxy,
     setting::{port, with_port},
 };
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{fault::Scope, sql::Sql};
+use crate::{fault::Scope, processes, sql::Sql};
 
 /// Everything of one run. What is declared first is dropped first: the database before its server.
 #[derive(Debug)]
@@ -137,6 +138,15 @@ impl Ground {
         let (name, value) = self.mark.split_once('=').unwrap();
         command.env(name, value).env("CHAOS_DIR", self.dir()).env("WORKER_HOST", "here");
         command.envs(self.clock.iter().flat_map(|clock| clock.environment.clone()));
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // Where the run itself has failed, what it has started is still there.
+        for seen in processes::all(&self.mark) {
+            drop(processes::strike(&seen, &self.mark, Signal::KILL));
+        }
     }
 }
 

@@ -27,16 +27,22 @@ struct Text {
 }
 
 impl Sql {
+    /// One that does not wait for long: the lock that it waits for may be this run's own fault.
     pub fn open(&self) -> Result<Open, String> {
         let told = |error: diesel::ConnectionError| error.to_string();
         match self {
             Self::Sqlite(path) => {
                 let mut connection = SqliteConnection::establish(&path.to_string_lossy()).map_err(told)?;
-                let patient = connection.batch_execute("PRAGMA busy_timeout = 10000");
+                let patient = connection.batch_execute("PRAGMA busy_timeout = 1000");
                 patient.map_err(|error| error.to_string())?;
                 Ok(Open::Sqlite(connection))
             }
-            Self::Postgres(url) => PgConnection::establish(url).map(Open::Postgres).map_err(told),
+            Self::Postgres(url) => {
+                let mut connection = PgConnection::establish(url).map_err(told)?;
+                let patient = connection.batch_execute("SET lock_timeout = '1s'; SET statement_timeout = '20s'");
+                patient.map_err(|error| error.to_string())?;
+                Ok(Open::Postgres(connection))
+            }
         }
     }
 
