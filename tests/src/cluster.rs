@@ -22,6 +22,8 @@ pub struct Cluster {
     chore: Child,
     /// The same for a server that was started again.
     again: Option<Child>,
+    /// What is set in the server's environment.
+    environment: Vec<(String, String)>,
 }
 
 #[derive(QueryableByName)]
@@ -34,19 +36,26 @@ impl Cluster {
     /// Starts one. `None`, said loudly, where the tests do not run under `cargo xtask`.
     #[must_use]
     pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same, with this in the server's environment.
+    #[must_use]
+    pub fn start_with(environment: &[(String, String)]) -> Option<Self> {
         let Some(chores) = env::var_os("XTASK_PROGRAM") else {
             skipped("a PostgreSQL server of one's own is started by `cargo xtask pg -- <command>`");
             return None;
         };
         let mut command = Command::new(chores);
         command.args(["pg", "--durable", "--", "sh", "-c", "echo $DATABASE_URL; exec cat > /dev/null"]);
+        command.envs(environment.iter().cloned());
         let mut chore = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(chore.stdout.take().unwrap()).read_line(&mut url).unwrap();
         let url = url.trim().to_owned();
         let mut connection = PgConnection::establish(&url).unwrap();
         let told: DataDirectory = diesel::sql_query("SHOW data_directory").get_result(&mut connection).unwrap();
-        Some(Self { url, data: told.data_directory.into(), chore, again: None })
+        Some(Self { url, data: told.data_directory.into(), chore, again: None, environment: environment.to_vec() })
     }
 
     /// A database on it.
@@ -82,6 +91,7 @@ impl Cluster {
             command.uid(owner.uid()).gid(owner.gid());
         }
         command.current_dir(self.data.parent().unwrap()).process_group(0);
+        command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         if let Some(mut before) = self.again.replace(command.spawn().unwrap()) {
             drop(before.stdin.take());

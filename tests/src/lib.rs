@@ -11,6 +11,8 @@
 #[cfg(unix)]
 pub mod cluster;
 pub mod database;
+#[cfg(unix)]
+pub mod disk;
 pub mod fakes;
 #[cfg(target_os = "linux")]
 pub mod fuzz;

@@ -7,6 +7,7 @@
 
 mod arrows;
 mod bench;
+mod chaos;
 mod ci;
 mod clippy;
 mod coverage;
@@ -69,8 +70,14 @@ fn main() -> ExitCode {
         }
     };
     let screen = Screen::of_stdout();
-    if let Some((bench::NAME, options)) = matches.subcommand() {
-        return match wanted(options).run(&workspace) {
+    // Those that take options, on the terminal.
+    let ended = match matches.subcommand() {
+        Some((bench::NAME, options)) => Some(wanted(options).run(&workspace)),
+        Some((name, options)) if is_chaos(name) => Some(wanted_chaos(name, options).run(&workspace)),
+        _ => None,
+    };
+    if let Some(ended) = ended {
+        return match ended {
             Ok(()) => ExitCode::SUCCESS,
             Err(failed) => {
                 writeln!(io::stderr(), "error: {failed}").ok();
@@ -98,6 +105,7 @@ fn command_line() -> Command {
             mutants::NAME => command.arg(
                 Arg::new("short").long("short").action(ArgAction::SetTrue).help("One of forty, always the same"),
             ),
+            name if is_chaos(name) => with_chaos_options(command),
             _ => command,
         }
     });
@@ -115,6 +123,34 @@ fn command_line() -> Command {
     #[cfg(unix)]
     let line = line.subcommand(pg::command_line());
     line
+}
+
+fn is_chaos(step: &str) -> bool {
+    [chaos::CHAOS.name, chaos::SOAK.name].contains(&step)
+}
+
+/// The options of `chaos` and `soak`.
+fn with_chaos_options(step: Command) -> Command {
+    let minutes = Arg::new("minutes").long("minutes").value_name("N").value_parser(positive_minutes);
+    let seed = Arg::new("seed").long("seed").value_name("N").value_parser(whole_number);
+    step.arg(minutes.help("For how long faults fire, on both databases at once; 60 for an hour"))
+        .arg(seed.help("What decides the order of the faults and what they hit, as a run has printed it"))
+}
+
+fn positive_minutes(text: &str) -> Result<String, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes.is_finite() && minutes > 0.0 => Ok(text.to_owned()),
+        _ => Err("write minutes, such as 3 or 0.5".to_owned()),
+    }
+}
+
+fn whole_number(text: &str) -> Result<String, String> {
+    text.parse::<u64>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn wanted_chaos(name: &str, options: &ArgMatches) -> chaos::Wanted {
+    let text = |name: &str| options.get_one::<String>(name).cloned();
+    chaos::Wanted { name: name.to_owned(), minutes: text("minutes"), seed: text("seed") }
 }
 
 /// The options of `bench`, the only step that has many.

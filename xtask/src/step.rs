@@ -3,8 +3,8 @@
 use std::{error::Error, fmt, io};
 
 use crate::{
-    arrows, bench, clippy, coverage, demo, doc, doctest, features, fmt as format_step, mutants, proof, purity,
-    run::Run, test, tidy,
+    arrows, bench, chaos, clippy, coverage, demo, doc, doctest, features, fmt as format_step, mutants, proof,
+    purity, run::Run, test, tidy,
 };
 
 /// Every step, in the order in which `cargo xtask ci` runs them. Each is a command too.
@@ -19,6 +19,8 @@ pub(crate) const STEPS: &[&Step] = &[
     &doctest::STEP,
     &doc::STEP,
     &demo::STEP,
+    &chaos::SOAK,
+    &chaos::CHAOS,
     &bench::STEP,
 ];
 

@@ -15,9 +15,8 @@ fn xtask(arguments: &[&str]) -> io::Result<Output> {
 fn help_lists_every_step_and_ends_with_0() {
     let output = xtask(&["--help"]).unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for step in
-        ["ci", "pg", "fmt", "clippy", "core", "features", "arrows", "tidy", "test", "doctest", "doc", "demo"]
-    {
+    let steps = "ci pg fmt clippy core features arrows tidy test doctest doc demo soak chaos bench";
+    for step in steps.split(' ') {
         assert!(help.lines().any(|line| line.trim_start().starts_with(&format!("{step} "))), "{step} in {help}");
     }
     assert_eq!(output.status.code(), Some(0));
@@ -25,7 +24,16 @@ fn help_lists_every_step_and_ends_with_0() {
 
 #[test]
 fn what_is_not_understood_ends_with_2_and_is_explained() {
-    for arguments in [&[][..], &["clipy"], &["fmt", "--fast"], &["ci", "fmt"], &["pg"], &["pg", "true"]] {
+    for arguments in [
+        &[][..],
+        &["clipy"],
+        &["fmt", "--fast"],
+        &["ci", "fmt"],
+        &["pg"],
+        &["pg", "true"],
+        &["chaos", "--minutes", "0"],
+        &["soak", "--seed", "x"],
+    ] {
         let output = xtask(arguments).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(String::from_utf8(output.stderr).unwrap().contains("Usage: cargo xtask"), "{arguments:?}");

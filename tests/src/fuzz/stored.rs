@@ -129,6 +129,7 @@ pub(super) fn row(bytes: &[u8]) {
         let wanted = Wanted {
             exits_until: far,
             started_until: far,
+            beats_until: None,
             late_finishes: true,
             suspects: vec![JobId::from(1)],
             here: None,

@@ -1,11 +1,7 @@
 //! F19: the disk is full where the tables are.
 
 use std::{
-    fs,
     io::{BufRead, BufReader},
-    os::unix::fs::{MetadataExt, chown},
-    path::PathBuf,
-    process::Command,
     sync::mpsc,
     thread,
 };
@@ -14,43 +10,12 @@ use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 use reaper_tests::{
     cluster::Cluster,
     database::{Database, Scratch},
-    program::{eventually, signal, skipped},
+    disk::Disk,
+    program::{eventually, signal},
 };
 use rustix::process::Signal;
 
 use crate::setting::prepared;
-
-/// A small file system of a test's own, which the server may write to.
-struct Disk {
-    path: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Disk {
-    /// `None`, said loudly, where none can be mounted.
-    fn mount(cluster: &Cluster) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let path = folder.path().join("disk");
-        fs::create_dir(&path).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(&path).output();
-        if !mounted.is_ok_and(|output| output.status.success()) {
-            skipped("no file system can be mounted here: a full disk is not shown");
-            return None;
-        }
-        let disk = Self { path, _folder: folder };
-        let owner = cluster.data().metadata().unwrap();
-        chown(&disk.path, Some(owner.uid()), Some(owner.gid())).unwrap();
-        Some(disk)
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // The server may still hold files open on it.
-        Command::new("umount").arg("-l").arg(&self.path).status().ok();
-    }
-}
 
 /// Fills the tablespace to its last page.
 fn fill(connection: &mut PgConnection) {
@@ -66,10 +31,11 @@ fn fill(connection: &mut PgConnection) {
 fn f19_a_full_disk_changes_nothing_and_the_same_reaper_goes_on_when_there_is_room() {
     const JOBS: i64 = 400;
     let Some(cluster) = Cluster::start() else { return };
-    let Some(disk) = Disk::mount(&cluster) else { return };
+    let Some(disk) = Disk::mount(24) else { return };
+    disk.give_to_owner_of(cluster.data());
     let scratch = Scratch::on(cluster.url());
     let mut admin = PgConnection::establish(cluster.url()).unwrap();
-    admin.batch_execute(&format!("CREATE TABLESPACE small LOCATION '{}'", disk.path.display())).unwrap();
+    admin.batch_execute(&format!("CREATE TABLESPACE small LOCATION '{}'", disk.path().display())).unwrap();
     let move_there = format!("ALTER DATABASE {} SET TABLESPACE small", scratch.name());
     admin.batch_execute(&move_there).unwrap();
     let database = Database::on_scratch(scratch);

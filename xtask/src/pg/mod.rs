@@ -68,6 +68,11 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
 /// Tells a command where the cluster is, and by which program it can have another one.
 pub(crate) fn name_in(command: &mut Command, cluster: &Cluster) {
     command.env("DATABASE_URL", &cluster.url);
+    name_chores_in(command);
+}
+
+/// Tells a command where this program is, by which it may start clusters of its own.
+pub(crate) fn name_chores_in(command: &mut Command) {
     // Where it cannot be told, tests that need a server of their own say that they show nothing.
     if let Ok(program) = env::current_exe() {
         command.env(CHORES, program);

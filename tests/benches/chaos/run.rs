@@ -1,0 +1,195 @@
+//! One run on one database: faults for a while, then peace, then the laws.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, thread,
+    time::{Duration, Instant},
+};
+
+use reaper_tests::database::Kind;
+
+use crate::{
+    cast::Cast,
+    fault::{Fault, Scope},
+    ground::Ground,
+    harm::Harm,
+    laws, processes,
+};
+
+/// What a run is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    /// How long faults fire.
+    pub lasts: Duration,
+    pub scope: Scope,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct End {
+    kind: Kind,
+    fired: BTreeMap<Fault, usize>,
+    /// Which programs ended by themselves.
+    ended: BTreeMap<String, usize>,
+    counts: Vec<(&'static str, usize)>,
+    broken: Vec<String>,
+}
+
+/// Carries one out.
+pub fn run(kind: Kind, plan: Plan) -> End {
+    let mut ground = Ground::prepare(kind, plan.scope);
+    let (faults, missing) = Fault::had_on(&ground, plan.scope);
+    let mut harm = Harm::new(plan.seed, &faults);
+    let mut cast = Cast::start(&ground, plan.scope);
+    let until = Instant::now() + plan.lasts;
+    while Instant::now() < until {
+        // What cannot be written now is written at the next turn.
+        feed(&ground, plan.scope).ok();
+        let pause = harm.go_on(&ground, &mut cast);
+        cast.tend(&ground);
+        thread::sleep(pause);
+    }
+    harm.stop(&ground);
+    let mut broken = Vec::new();
+    if !comes_to_rest(&ground, &mut cast) {
+        broken.push(format!("not everything came to its end within {} s", REST.as_secs()));
+    }
+    let ended = cast.ended.clone();
+    broken.extend(ended.keys().filter(|how| how.contains("101") || how.contains("signal")).cloned());
+    broken.extend(cast.dismiss());
+    broken.extend(left_behind(&ground));
+    broken.extend(laws::broken(&ground, plan.scope, &harm).unwrap_or_else(|error| vec![error]));
+    broken.extend(
+        faults.iter().filter(|fault| !harm.fired.contains_key(fault)).map(|f| format!("{f:?} never fired")),
+    );
+    broken.extend(missing.iter().map(|fault| format!("{fault:?} cannot be had here")));
+    if !broken.is_empty() {
+        keep(&mut ground);
+    }
+    let counts = COUNTS.map(|(what, counted)| (what, ground.sql.count(counted).unwrap_or_default()));
+    End { kind, fired: harm.fired, ended, counts: counts.into(), broken }
+}
+
+impl End {
+    pub fn is_well(&self) -> bool {
+        self.broken.is_empty()
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}", self.kind)?;
+        for (what, count) in &self.counts {
+            writeln!(f, "  {count:>6}  {what}")?;
+        }
+        writeln!(f, "  faults that fired")?;
+        for (fault, count) in &self.fired {
+            writeln!(f, "  {count:>6}  {fault:?}")?;
+        }
+        for (how, count) in &self.ended {
+            writeln!(f, "  {count:>6}  ended by itself and was put up again: {how}")?;
+        }
+        let shown = self.broken.iter().take(SHOWN);
+        shown.into_iter().try_for_each(|law| writeln!(f, "  BROKEN  {law}"))?;
+        if self.broken.len() > SHOWN {
+            writeln!(f, "  BROKEN  and {} more", self.broken.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+/// Sees to it that there is always something to do, as the program that owns the tables does.
+fn feed(ground: &Ground, scope: Scope) -> Result<(), String> {
+    let mut open = ground.sql.open()?;
+    let waiting = "SELECT count(*) FROM jobs WHERE status IN ('queued', 'running') AND agent";
+    let count = |texts: Vec<String>| texts.first().and_then(|count| count.parse::<usize>().ok()).unwrap_or(0);
+    if count(open.texts(&format!("{waiting} <> 'porter'"))?) < 30 {
+        // One of them may fail for good.
+        for most in [100, 100, 100, 100, 2] {
+            open.run(&format!(
+                "BEGIN; INSERT INTO tasks (repo, branch, stage) VALUES ('shop', 'main', 'design');
+                 INSERT INTO jobs (agent, repo, task_id, max_attempts)
+                    SELECT 'designer', 'shop', max(id), {most} FROM tasks; COMMIT"
+            ))?;
+        }
+    }
+    if scope == Scope::All && count(open.texts(&format!("{waiting} = 'porter'"))?) < 6 {
+        open.run("INSERT INTO jobs (agent, repo, max_attempts) VALUES ('porter', 'shop', 100)")?;
+    }
+    Ok(())
+}
+
+/// Whether everything comes to its end in time.
+fn comes_to_rest(ground: &Ground, cast: &mut Cast) -> bool {
+    let until = Instant::now() + REST;
+    while Instant::now() < until {
+        cast.tend(ground);
+        if ground.sql.texts(OPEN).is_ok_and(|open| open == ["0"]) {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    false
+}
+
+/// The processes of the run that live on when all of it is over.
+fn left_behind(ground: &Ground) -> Vec<String> {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let left = processes::all(&ground.mark);
+        if left.is_empty() || Instant::now() > until {
+            return left.iter().map(|seen| format!("left behind: {seen:?}")).collect();
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Leaves what was written down, for whoever looks for the cause.
+fn keep(ground: &mut Ground) {
+    for (name, query) in KEPT {
+        let rows = ground.sql.texts(query).unwrap_or_else(|error| vec![error]);
+        fs::write(ground.file(name), rows.join("\n")).unwrap();
+    }
+    ground.stay();
+    println!("{:?}: what was written down stays in {}", ground.kind, ground.dir().display());
+}
+
+/// How long everything may take to come to its end. A clock that was set back makes some jobs wait.
+const REST: Duration = Duration::from_secs(180);
+
+/// How many broken laws are shown.
+const SHOWN: usize = 40;
+
+const OPEN: &str = "SELECT (SELECT count(*) FROM jobs WHERE status IN ('queued', 'running'))
+    + (SELECT count(*) FROM reaper_outbox WHERE state = 'pending')";
+
+const COUNTS: [(&str, &str); 7] = [
+    ("tasks", "tasks"),
+    ("jobs done", "jobs WHERE status = 'done'"),
+    ("jobs failed", "jobs WHERE status = 'failed'"),
+    ("attempts", "agent_runs"),
+    ("settled by a reaper", "reaper_events WHERE actor = 'reaper' AND action IN ('done', 'requeue', 'fail')"),
+    ("exits witnessed", "reaper_events WHERE action = 'exit'"),
+    ("late finishes", "reaper_events WHERE action = 'done' AND from_status = 'queued'"),
+];
+
+const KEPT: [(&str, &str); 3] = [
+    (
+        "events.txt",
+        "SELECT at || ' ' || coalesce(job_id, 0) || ':' || coalesce(fence, 0) || ' ' || actor || ' ' || action || ' ' || rule
+            || ' ' || reason || ' ' || coalesce(from_status, '') || ' ' || coalesce(to_status, '') || ' ' || evidence
+            FROM reaper_events ORDER BY seq",
+    ),
+    (
+        "changes.txt",
+        "SELECT job || ':' || fence || ' ' || came || ' ' || went FROM chaos_changes ORDER BY id",
+    ),
+    (
+        "jobs.txt",
+        "SELECT id || ' ' || agent || ' ' || coalesce(task_id, 0) || ' ' || status || ' ' || attempts || ' '
+            || coalesce(reaper_fence, 0) || ' ' || coalesce(reaper_exit_code, -999) || ' ' || coalesce(reaper_attach, '-')
+            || ' ' || coalesce(reaper_executor, '-') || ' ' || coalesce(reaper_monitor, '-') || ' '
+            || coalesce(reaper_available_at, 0) || ' ' || coalesce(reaper_last_error, '') FROM jobs ORDER BY id",
+    ),
+];
