@@ -124,6 +124,9 @@ macro_rules! statements {
     };
 }
 
+#[macro_use]
+mod parts;
+
 mod books;
 mod claims;
 mod figures;
