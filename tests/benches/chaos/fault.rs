@@ -59,10 +59,10 @@ impl Fault {
     pub fn had_on(ground: &Ground, scope: Scope) -> (Vec<Self>, Vec<Self>) {
         let wanted = ALL.iter().filter(|fault| scope == Scope::All || fault.is_of_processes());
         let wanted = wanted.filter(|fault| ground.kind == Kind::Postgres || !fault.is_of_servers());
-        wanted.copied().partition(|fault| match fault {
-            Self::ClockForward | Self::ClockBack => ground.clock.is_some(),
-            Self::DiskFull => ground.disk.is_some(),
-            _ => true,
+        wanted.copied().partition(|fault| {
+            let needs_clock = matches!(fault, Self::ClockForward | Self::ClockBack);
+            let needs_disk = *fault == Self::DiskFull;
+            (!needs_clock || ground.clock.is_some()) && (!needs_disk || ground.disk.is_some())
         })
     }
 

@@ -1,4 +1,4 @@
-//! Figures about the table, for people.
+//! Figures about the table.
 
 statements! {
     /// Every running row has an exit or none, and each half has an index.
@@ -19,6 +19,15 @@ statements! {
     /// The longest payload is [`LONGEST_PAYLOAD`](crate::attempts::LONGEST_PAYLOAD).
     UNREADABLE_PAYLOADS = "SELECT id FROM jobs WHERE status = 'queued' AND octet_length(reaper_payload) > 262144
     ORDER BY id LIMIT :limit";
+
+    /// What beats and is not this host's to probe.
+    BEATING = concat!(
+    "SELECT count(*) FROM (SELECT FROM jobs j
+        WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_beat_at > :after AND NOT ",
+    here!(),
+    "
+        ORDER BY j.reaper_beat_at, j.id LIMIT :limit) AS beating"
+);
 
     CENSUS = "SELECT status::text, count(*) FROM jobs GROUP BY status";
 

@@ -124,12 +124,8 @@ macro_rules! statements {
     };
 }
 
-/// An instant as the indexes have it: one that is missing is due before all others, so that one search finds both.
-macro_rules! since {
-    ($column:literal) => {
-        concat!("coalesce(", $column, ", '-9223372036854775808')")
-    };
-}
+#[macro_use]
+mod parts;
 
 mod books;
 mod claims;
