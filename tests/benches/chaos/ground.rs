@@ -113,7 +113,7 @@ impl Ground {
         let tables = tables.replace("max_attempts INTEGER DEFAULT 2", "max_attempts INTEGER DEFAULT 100");
         sql.run(&tables.replace("max_attempts integer DEFAULT 2", "max_attempts integer DEFAULT 100")).unwrap();
         let program = Program::new(env!("CARGO_BIN_EXE_reaper-under-test"), &dir).at(&url);
-        program.configure(&configuration(&dir));
+        program.configure(&configuration(&dir, scope));
         let _migrated = program.run(&["migrate"]).ok();
         sql.run(if kind == Kind::Sqlite { AUDIT_SQLITE } else { AUDIT_POSTGRES }).unwrap();
         let mark = format!("CHAOS_MARK={}", dir.display());
@@ -164,11 +164,14 @@ impl Server {
     }
 }
 
-fn configuration(dir: &Path) -> String {
+fn configuration(dir: &Path, scope: Scope) -> String {
     let dir = dir.display();
+    // A monitor that was cut off from the database as it took a job may not know that it has.
+    let start = if scope == Scope::All { "start_timeout = \"10s\"" } else { "" };
     format!(
         r#"
 host = "here"
+{start}
 interval = "200ms"
 finalize_grace = "1s"
 terminate_grace = "500ms"

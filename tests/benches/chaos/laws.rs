@@ -49,9 +49,7 @@ pub fn broken(ground: &Ground, scope: Scope, harm: &Harm) -> Result<Vec<String>,
         }
     }
     let finished: BTreeSet<&str> = journal.well.iter().map(|attempt| job_of(attempt)).collect();
-    for job in
-        set("SELECT id FROM jobs WHERE status = 'done'")?.iter().filter(|job| !finished.contains(job.as_str()))
-    {
+    for job in set(WORKED)?.iter().filter(|job| !finished.contains(job.as_str())) {
         broken.push(format!("done, and its work was never finished: job {job}"));
     }
     for role in [Role::Reaper, Role::Pool("")] {
@@ -121,6 +119,11 @@ const RESCUED: &str = "SELECT job_id || ':' || fence FROM reaper_events
 
 /// The attempts that came to a bad end, by whomever.
 const PUT_BACK: &str = "SELECT job_id || ':' || fence FROM reaper_events WHERE action IN ('requeue', 'fail')";
+
+/// The jobs that were done by their own work. One whose task had moved on before, because it was sent back and another job of
+/// the same stage was faster, is done without it.
+const WORKED: &str = "SELECT id FROM jobs WHERE status = 'done' AND NOT EXISTS (SELECT 1 FROM reaper_events
+    WHERE job_id = jobs.id AND reaper_events.fence = jobs.reaper_fence AND reason = 'already_advanced')";
 
 const INTEGRITY: &str = "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
 
