@@ -1,3 +1,5 @@
+//! Places that an instance has left, and what is said of what ran there.
+
 use alloc::borrow::ToOwned as _;
 
 use proptest::prelude::*;
