@@ -1,3 +1,5 @@
+//! When a beat has stopped, and when it is asked for at all.
+
 use alloc::vec::Vec;
 
 use proptest::prelude::*;
