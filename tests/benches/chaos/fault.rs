@@ -59,10 +59,9 @@ impl Fault {
     pub fn had_on(ground: &Ground, scope: Scope) -> (Vec<Self>, Vec<Self>) {
         let wanted = ALL.iter().filter(|fault| scope == Scope::All || fault.is_of_processes());
         let wanted = wanted.filter(|fault| ground.kind == Kind::Postgres || !fault.is_of_servers());
-        wanted.copied().partition(|fault| match fault {
-            Self::ClockForward | Self::ClockBack => ground.clock.is_some(),
-            Self::DiskFull => ground.disk.is_some(),
-            _ => true,
+        wanted.copied().partition(|fault| {
+            let moves_clock = [Self::ClockForward, Self::ClockBack].contains(fault);
+            (!moves_clock || ground.clock.is_some()) && (*fault != Self::DiskFull || ground.disk.is_some())
         })
     }
 
