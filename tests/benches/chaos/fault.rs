@@ -60,9 +60,8 @@ impl Fault {
         let wanted = ALL.iter().filter(|fault| scope == Scope::All || fault.is_of_processes());
         let wanted = wanted.filter(|fault| ground.kind == Kind::Postgres || !fault.is_of_servers());
         wanted.copied().partition(|fault| {
-            let needs_clock = matches!(fault, Self::ClockForward | Self::ClockBack);
-            let needs_disk = *fault == Self::DiskFull;
-            (!needs_clock || ground.clock.is_some()) && (!needs_disk || ground.disk.is_some())
+            let moves_clock = [Self::ClockForward, Self::ClockBack].contains(fault);
+            (!moves_clock || ground.clock.is_some()) && (*fault != Self::DiskFull || ground.disk.is_some())
         })
     }
 

@@ -68,8 +68,13 @@ impl Harm {
             self.rng.shuffle(&mut self.deck);
         }
         let fault = self.deck.pop().expect("there are faults");
-        if self.fire(fault, ground, cast).is_some() {
-            *self.fired.entry(fault).or_default() += 1;
+        for _ in 0..TRIES {
+            if self.fire(fault, ground, cast).is_some() {
+                *self.fired.entry(fault).or_default() += 1;
+                break;
+            }
+            thread::sleep(Duration::from_millis(100));
+            self.undo_until(Instant::now(), ground);
         }
         Duration::from_millis(self.rng.u64(20..400))
     }
@@ -281,3 +286,6 @@ impl Harm {
         ground.sql.run(self.rng.choice(TOUCHES)?).ok()
     }
 }
+
+/// How often a fault is tried before it is the next one's turn: there may be nothing to do it to at that moment.
+const TRIES: usize = 5;
