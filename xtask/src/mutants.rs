@@ -63,8 +63,12 @@ fn judge(run: &mut Run<'_>, shard: Option<&str>) -> Result<String, Failed> {
         command.args(features);
         let options = files.iter().map(|file| ("--file", *file));
         let options = options.chain(NO_PRODUCT.map(|file| ("--exclude", file)));
-        for (option, value) in options.chain(shard.map(|shard| ("--shard", shard))) {
+        for (option, value) in options {
             command.args([option, value]);
+        }
+        if let Some(shard) = shard {
+            // Some of every file.
+            command.args(["--sharding", "round-robin", "--shard", shard]);
         }
         // It fails where a change is left; what is left is judged here.
         let result = run.call(command, &mut |_| ());
