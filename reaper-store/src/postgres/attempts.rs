@@ -66,10 +66,22 @@ impl Attempts for PostgresStore {
         if first.parsed.is_empty() && first.next.is_none() {
             return Ok(None);
         }
-        self.write(|connection| match lock_next(connection, wants)? {
-            Some(job) => take(connection, &job, launcher).map(Some),
-            None => Ok(None),
-        })
+        let mut taken = None;
+        let written = self.write(|connection| {
+            if let Some(job) = lock_next(connection, wants)? {
+                taken = Some(take(connection, &job, launcher)?);
+            }
+            Ok(())
+        });
+        match (written, taken) {
+            // Whoever does not know that it has taken a job leaves it running for as long as itself.
+            (Err(StoreError::OutcomeUnknown(problem)), Some(taken)) => match self.has_begun(&taken.job.attempt) {
+                Ok(true) => Ok(Some(taken)),
+                Ok(false) => Err(StoreError::Database(problem)),
+                Err(second) => Err(StoreError::OutcomeUnknown(format!("{problem}; then {second}"))),
+            },
+            (written, taken) => written.map(|()| taken),
+        }
     }
 
     fn attach(&self, attempt: &Attempt, executor: &ProcessIdentity) -> Result<Written, StoreError> {
@@ -118,6 +130,17 @@ impl Attempts for PostgresStore {
                 note_all(connection, &notes)?;
             }
             Ok(answers)
+        })
+    }
+}
+
+impl PostgresStore {
+    /// After a COMMIT of a take that failed: whether it took effect, by a look from a new connection.
+    fn has_begun(&self, attempt: &Attempt) -> Result<bool, StoreError> {
+        self.pool.apart(|connection| {
+            let job = attempt.job.clone();
+            self.await_end(connection, Value::ints(&[job], |job| int_key(&job.0)))?;
+            Ok(int(fenced(sql::HAS_BEGUN, attempt).first_row(connection)?) > 0)
         })
     }
 }

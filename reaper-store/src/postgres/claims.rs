@@ -74,13 +74,20 @@ impl PostgresStore {
             return Ok(true);
         }
         self.pool.apart(|connection| {
-            let limit = super::options::setting(self.pool.options().lock_timeout).to_string();
-            Statement::new(sql::WAIT_AT_MOST, [("lock_timeout", (&limit).into())]).first_row(connection)?;
-            let jobs = Value::ints(claims, |claim| int_key(&claim.attempt.job.0));
-            Statement::new(sql::AWAIT, [("jobs", jobs)]).rows(connection)?;
+            self.await_end(connection, Value::ints(claims, |claim| int_key(&claim.attempt.job.0)))?;
             let ids = Value::ints(claims, |claim| Some(claim.event.0));
             Ok(int(Statement::new(sql::EVENTS_KNOWN, [("ids", ids)]).first_row(connection)?) > 0)
         })
+    }
+}
+
+impl PostgresStore {
+    /// Waits until no other transaction holds the rows of these jobs: one whose COMMIT was on its way has ended then.
+    pub(super) fn await_end(&self, connection: &mut PgConnection, jobs: Value<'_>) -> Result<(), Fault> {
+        let limit = super::options::setting(self.pool.options().lock_timeout).to_string();
+        Statement::new(sql::WAIT_AT_MOST, [("lock_timeout", (&limit).into())]).first_row(connection)?;
+        Statement::new(sql::AWAIT, [("jobs", jobs)]).rows(connection)?;
+        Ok(())
     }
 }
 

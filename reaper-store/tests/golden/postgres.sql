@@ -367,11 +367,18 @@ SELECT
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL
         ORDER BY coalesce(reaper_exit_at, '-9223372036854775808'), id LIMIT :limit) AS exited);
 
+-- UNREADABLE_PAYLOADS
+SELECT id FROM jobs WHERE status = 'queued' AND octet_length(reaper_payload) > 262144
+    ORDER BY id LIMIT :limit;
+
 -- BEATING
 SELECT count(*) FROM (SELECT FROM jobs j
         WHERE j.status = 'running' AND j.reaper_exit_code IS NULL AND j.reaper_beat_at > :after AND NOT (coalesce(split_part(j.reaper_executor, '/', 1) = :host, false) OR coalesce(split_part(j.reaper_monitor, '/', 1) = :host, false) OR (:bare = 1 AND j.reaper_executor IS NULL AND j.pid IS NOT NULL
                 AND coalesce(j.reaper_inherited, 0) & 1 = 0))
         ORDER BY j.reaper_beat_at, j.id LIMIT :limit) AS beating;
+
+-- CENSUS
+SELECT status::text, count(*) FROM jobs GROUP BY status;
 
 -- OLDEST_RUNNING
 SELECT id, k FROM (
@@ -382,13 +389,6 @@ SELECT id, k FROM (
         WHERE status = 'running' AND reaper_exit_code IS NOT NULL AND reaper_started_at IS NOT NULL
         ORDER BY reaper_started_at, id LIMIT 1)
     ) AS oldest ORDER BY k, id LIMIT 1;
-
--- UNREADABLE_PAYLOADS
-SELECT id FROM jobs WHERE status = 'queued' AND octet_length(reaper_payload) > 262144
-    ORDER BY id LIMIT :limit;
-
--- CENSUS
-SELECT status::text, count(*) FROM jobs GROUP BY status;
 
 -- STALLED
 SELECT t.id, t.work_item_id::text, t.stage::text FROM tasks t
@@ -706,6 +706,9 @@ UPDATE jobs AS j SET status = 'running',
         reaper_attach = 'pending', reaper_monitor = :monitor, reaper_node_bound = :node_bound
     WHERE j.id = :job AND j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
         AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AND (j.reaper_payload IS NULL OR octet_length(j.reaper_payload) <= 262144);
+
+-- HAS_BEGUN
+SELECT count(*) FROM jobs WHERE id = :job AND reaper_fence = :fence;
 
 -- ATTACH
 UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid WHERE id = :job AND status = 'running' AND reaper_fence = :fence;

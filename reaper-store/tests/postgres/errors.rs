@@ -7,7 +7,7 @@ use reaper_core::{Alert, Effect, Mode};
 use reaper_store::{
     Attempts as _, Claims as _, Control as _, Facts as _, History as _, Outbox as _, Outcome, Schema as _,
     Settlement, StoreError,
-    attempts::NewTask,
+    attempts::{Launcher, NewTask, Wants},
     claims::Actor,
     facts::{Cursor, Wanted},
     history::Query,
@@ -171,6 +171,33 @@ fn a_commit_without_an_answer_is_looked_up() {
         let events = database.store.events(&Query { limit: 10, ..Query::default() }).unwrap();
         assert_eq!(events.len(), 1, "{cut:?}");
         assert_eq!(database.store.undelivered(10).unwrap().len(), 1, "{cut:?}");
+    }
+}
+
+/// A worker that does not know that it has taken a job would leave it running for as long as itself.
+#[test]
+fn f22_a_take_without_an_answer_is_looked_up() {
+    for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
+        let database =
+            Database::adopted("INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'queued')");
+        let proxy = Proxy::to(database.url());
+        let store = PostgresStore::open(&proxy.url, Options::default()).unwrap();
+        assert_eq!(store.mode().unwrap(), Mode::Enforce);
+        proxy.cut_once(cut);
+        let launcher = Launcher::free("here/boot/1/7/1/2".parse().unwrap());
+        let taken = store.take(&Wants::Any, &launcher);
+        assert!(proxy.has_cut(), "the connection was cut");
+        let taken = if cut == Cut::AfterCommit {
+            taken.unwrap()
+        } else {
+            let problem = taken.unwrap_err();
+            assert!(!matches!(&problem, StoreError::OutcomeUnknown(_)), "nothing was taken: {problem:?}");
+            store.take(&Wants::Any, &launcher).unwrap()
+        };
+        let taken = taken.unwrap().job;
+        assert_eq!(taken.attempt, database.job(1).attempt, "{cut:?}");
+        assert_eq!(taken.attempts, 1, "it is charged once");
+        assert_eq!(store.take(&Wants::Any, &launcher).unwrap().map(|taken| taken.job.attempt), None);
     }
 }
 

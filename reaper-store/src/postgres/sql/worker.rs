@@ -84,6 +84,8 @@ statements! {
     takeable!()
 );
 
+    HAS_BEGUN = "SELECT count(*) FROM jobs WHERE id = :job AND reaper_fence = :fence";
+
     ATTACH = concat!("UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid", fenced!());
 
     BEAT = concat!(
