@@ -184,7 +184,7 @@ statement_timeout = "10s"
 backoff = {{ base = "10ms", max = "100ms" }}
 breaker = {{ percent = 100, at_least = 1000, hold = "1s" }}
 exec.spool = "{dir}/spool"
-exec.beat = "300ms"
+beat.interval = "300ms"
 exec.idle = "300ms"
 exec.patience = "2s"
 [pipeline]
