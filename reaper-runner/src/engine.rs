@@ -106,7 +106,7 @@ impl Engine {
 
     /// What a pass would do, as the latest of `ticks` ticks of a reaper that begins now. Writes nothing.
     pub(crate) fn plan(&self, ticks: u32) -> Result<(Plan, Breaker, Vec<Failure>), StoreError> {
-        let incarnations = known(&self.parts, &self.settings)?;
+        let incarnations = known(self.parts.store.as_ref(), self.parts.probe.as_ref(), &self.settings)?;
         let mut memory = Memory::knowing(incarnations);
         let mut look_once = || {
             let (parts, settings, kind) = (&self.parts, &self.settings, PassKind::Tick);

@@ -1,24 +1,33 @@
 //! The instance that a reaper runs as: where it runs is registered once, and read with what it has left before.
 
 use reaper_core::{PassKind, instance::Incarnations};
-use reaper_store::StoreError;
+use reaper_gate::Probe;
+use reaper_store::{Store, StoreError};
 
-use crate::{Parts, Settings, engine::Engine, look::Memory};
+use crate::{Settings, engine::Engine, look::Memory};
 
 /// What is known of the instances, where this reaper runs as one. Writes nothing.
-pub(crate) fn known(parts: &Parts, settings: &Settings) -> Result<Incarnations, StoreError> {
+pub(crate) fn known(
+    store: &dyn Store,
+    probe: &dyn Probe,
+    settings: &Settings,
+) -> Result<Incarnations, StoreError> {
     match settings.instance {
-        Some(_) => Ok(Incarnations::new(parts.probe.place(), parts.store.incarnations()?)),
+        Some(_) => Ok(Incarnations::new(probe.place(), store.incarnations()?)),
         None => Ok(Incarnations::default()),
     }
 }
 
 /// Registers where the instance of these settings runs, if it has one and is in a container, and reads what is known of
 /// all of them.
-pub(crate) fn incarnations(parts: &Parts, settings: &Settings) -> Result<Incarnations, StoreError> {
-    match (&settings.instance, parts.probe.place()) {
+pub(crate) fn incarnations(
+    store: &dyn Store,
+    probe: &dyn Probe,
+    settings: &Settings,
+) -> Result<Incarnations, StoreError> {
+    match (&settings.instance, probe.place()) {
         (None, _) => {}
-        (Some(instance), Some(place)) => parts.store.register(instance, &place)?,
+        (Some(instance), Some(place)) => store.register(instance, &place)?,
         (Some(instance), None) => {
             tracing::warn!(
                 instance,
@@ -26,7 +35,7 @@ pub(crate) fn incarnations(parts: &Parts, settings: &Settings) -> Result<Incarna
             );
         }
     }
-    known(parts, settings)
+    known(store, probe, settings)
 }
 
 impl Engine {
@@ -37,7 +46,7 @@ impl Engine {
             return Ok(None);
         };
         let read = if memory.is_registered { known } else { incarnations };
-        memory.incarnations = read(&self.parts, &self.settings)?;
+        memory.incarnations = read(self.parts.store.as_ref(), self.parts.probe.as_ref(), &self.settings)?;
         memory.is_registered = true;
         let problem = || {
             format!(

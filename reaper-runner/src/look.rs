@@ -172,7 +172,8 @@ fn begin(
     let elsewhere = Elsewhere::new(here.as_ref(), nodes, incarnations);
     let (mut named, probed) = match watching {
         Some(watching) => watching.wants(kind, parts.time.monotonic(), settings),
-        None => (Vec::new(), all_here(parts, settings, kind)),
+        // Without a watch: everything, in a tick.
+        None => (Vec::new(), (kind == PassKind::Tick).then(|| all_here(parts.probe.as_ref(), settings))),
     };
     let is_named = |attempt: &Attempt| watching.as_ref().is_some_and(|watching| watching.has_died(attempt));
     let suspects = observations.suspects().into_iter().filter(|attempt| !is_named(attempt));
@@ -189,10 +190,9 @@ fn begin(
     Begun { clock, jump, here, wanted }
 }
 
-/// What a pass without a watch wants of this host: everything, in a tick.
-fn all_here(parts: &Parts, settings: &Settings, kind: PassKind) -> Option<Here> {
-    let here = || Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids, since: None };
-    (kind == PassKind::Tick).then(here)
+/// All attempts of this host.
+pub(crate) fn all_here(probe: &dyn Probe, settings: &Settings) -> Here {
+    Here { host: probe.host().to_owned(), bare_pids: settings.bare_pids, since: None }
 }
 
 /// Looks at everything that a pass of this kind looks at, from its first page on.
@@ -262,7 +262,7 @@ pub(crate) fn look(
         && let Some(after) = wanted.beats_until
     {
         // Those that beat in time are not loaded.
-        let own = Here { host: parts.probe.host().to_owned(), bare_pids: settings.bare_pids, since: None };
+        let own = all_here(parts.probe.as_ref(), settings);
         let enough = policy.breaker.enough(planner.dead_by(EvidenceKind::Beat));
         planner.add_followed(EvidenceKind::Beat, parts.store.beating(&own, after, enough)?);
     }

@@ -22,3 +22,4 @@ pub mod program;
 pub mod proof;
 pub mod proxy;
 pub mod setting;
+pub mod stories;

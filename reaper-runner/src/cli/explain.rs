@@ -40,7 +40,7 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<(), Failu
     if here.is_some() {
         heard.read(world.store.nodes()?.into_iter().map(|row| row.node).collect(), Duration::ZERO);
     }
-    let incarnations = instance::known(&world.parts(&context.config)?, &settings)?;
+    let incarnations = instance::known(world.store.as_ref(), probe.as_ref(), &settings)?;
     let elsewhere = Elsewhere::new(here.as_ref(), &heard, &incarnations);
     let mut seen = sight(&job, probe.as_ref(), elsewhere, Known::default());
     if matches!(seen.executor.liveness, Liveness::Dead(_)) {

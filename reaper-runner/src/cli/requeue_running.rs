@@ -7,11 +7,16 @@ use reaper_core::{Certainty, JobSnapshot, Liveness, NodeObservations, Observatio
 use reaper_store::{
     Claim, Outcome, Settlement,
     claims::{Actor, EventId},
-    facts::{Cursor, Here, Wanted},
+    facts::{Cursor, Wanted},
 };
 
 use super::{Context, Exit, Failure, world::World};
-use crate::{elsewhere::Elsewhere, look::sight, watching::Known};
+use crate::{
+    elsewhere::Elsewhere,
+    instance::incarnations,
+    look::{all_here, sight},
+    watching::Known,
+};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true))]
@@ -19,8 +24,8 @@ pub(super) struct RequeueRunningArgs {
     /// Every running job, whoever lives. Only right where nothing can be at work.
     #[arg(long, group = "which")]
     all: bool,
-    /// Only attempts of this host, or of an earlier run of this instance, whose executor is dead, whose monitor is not alive, and whose exit is not
-    /// recorded.
+    /// Only attempts of this host, or of an earlier run of this instance, whose executor is dead, whose monitor is not
+    /// alive, and whose exit is not recorded.
     #[arg(long, group = "which")]
     orphans: bool,
 }
@@ -39,20 +44,16 @@ pub(super) fn requeue_running(context: &Context, args: &RequeueRunningArgs) -> R
 
 /// Claims this host's orphans in one set, and says how many were won.
 fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
-    let (parts, settings) = (world.parts(&context.config)?, world.settings(&context.config)?);
-    let incarnations = crate::instance::incarnations(&parts, &settings)?;
-    let probe = parts.probe;
+    let settings = world.settings(&context.config)?;
+    let probe = super::world::probe(&context.config)?;
+    let incarnations = incarnations(world.store.as_ref(), probe.as_ref(), &settings)?;
     let wanted = Wanted {
         exits_until: Timestamp::MIN_UTC,
         started_until: Timestamp::MIN_UTC,
         beats_until: None,
         late_finishes: false,
         suspects: Vec::new(),
-        here: Some(Here {
-            host: probe.host().to_owned(),
-            bare_pids: context.config.trusts_bare_pids(),
-            since: None,
-        }),
+        here: Some(all_here(probe.as_ref(), &settings)),
         lost: incarnations.lost(),
     };
     let nodes = NodeObservations::default();

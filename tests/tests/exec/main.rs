@@ -15,30 +15,4 @@ mod spool;
 mod stopped;
 mod stops;
 
-/// The same story on both databases; on PostgreSQL where there is a server.
-macro_rules! on_both {
-    ($($(#[$doc:meta])* fn $name:ident($ground:ident: &Ground) $story:block)*) => {
-        $(
-            mod $name {
-                use super::*;
-
-                fn story($ground: &Ground) $story
-
-                $(#[$doc])*
-                #[test]
-                fn sqlite() {
-                    story(&Ground::on(reaper_tests::database::Kind::Sqlite).unwrap());
-                }
-
-                $(#[$doc])*
-                #[test]
-                fn postgres() {
-                    if let Some(ground) = Ground::on(reaper_tests::database::Kind::Postgres) {
-                        story(&ground);
-                    }
-                }
-            }
-        )*
-    };
-}
-pub(crate) use on_both;
+pub(crate) use reaper_tests::on_both;
