@@ -51,6 +51,8 @@ use crate::{
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    pg::remember_program();
     let matches = match command_line().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {

@@ -127,3 +127,25 @@ fn killed_it_leaves_nothing_behind_either() {
     assert_eq!(status.signal(), Some(9));
     assert!(gone(&temporary, running.server), "{:?}", temporary.clusters());
 }
+
+/// As `cargo` does with this program while one of its steps builds the tests.
+#[test]
+fn built_anew_while_it_runs_it_names_what_is_there_now() {
+    let temporary = Temporary::new("replaced");
+    let folder = Temporary::new("replaced-program");
+    let program = folder.0.join("xtask");
+    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.args(["pg", "--", "sh", "-c", "echo $XTASK_PROGRAM"]).env("TMPDIR", &temporary.0);
+    let running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (_sender, never) = mpsc::channel::<()>();
+    let begun = (0..600).any(|_| {
+        let begun = !temporary.clusters().is_empty();
+        begun || never.recv_timeout(Duration::from_millis(10)).is_ok()
+    });
+    assert!(begun, "a cluster is made before the command is started");
+    fs::remove_file(&program).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), program.to_str().unwrap());
+}

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use diesel::{Connection as _, PgConnection, connection::SimpleConnection};
 use reaper_store::Store;
 use reaper_tests::{
     database::{Database, Kind},
@@ -16,7 +17,7 @@ use reaper_tests::{
 #[derive(Debug)]
 pub struct Reaper {
     /// Its folder is there for as long as this is.
-    _database: Database,
+    database: Database,
     pub store: Arc<dyn Store>,
     program: Program,
     running: Option<(Child, Lines<BufReader<ChildStdout>>)>,
@@ -39,8 +40,24 @@ impl Reaper {
         };
         let program = Program::on(env!("CARGO_BIN_EXE_reaper-under-test"), &database);
         let backoff = "backoff = { base = \"1h\", max = \"1h\" }\nbudget = 100000\npage = 100000";
-        program.configure(&format!("interval = \"{interval}\"\n{backoff}"));
-        Some(Self { _database: database, store, program, running: None })
+        // All that is killed here dies young, and it is the way of one death that is measured, not a crash loop's.
+        program.configure(&format!("interval = \"{interval}\"\nintensity = \"off\"\n{backoff}"));
+        Some(Self { database, store, program, running: None })
+    }
+
+    /// The least that a settlement can cost: another connection's commit of one changed row, as safely.
+    pub fn commits(&self, kind: Kind) -> Box<dyn FnMut()> {
+        fn of(mut connection: impl SimpleConnection + 'static) -> Box<dyn FnMut()> {
+            let table = "CREATE TABLE bare_commit (n bigint); INSERT INTO bare_commit VALUES (0)";
+            connection.batch_execute(table).unwrap();
+            Box::new(move || connection.batch_execute("UPDATE bare_commit SET n = n + 1").unwrap())
+        }
+        if kind == Kind::Postgres {
+            return of(PgConnection::establish(self.database.url()).unwrap());
+        }
+        let mut connection = self.database.connection();
+        connection.batch_execute("PRAGMA synchronous = FULL").unwrap();
+        of(connection)
     }
 
     pub fn start(&mut self) {

@@ -12,7 +12,9 @@ use std::{
     env,
     ffi::OsString,
     io::{self, Write},
+    path::PathBuf,
     process::{Command, ExitCode},
+    sync::LazyLock,
 };
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -74,10 +76,17 @@ pub(crate) fn name_in(command: &mut Command, cluster: &Cluster) {
 /// Tells a command where this program is, by which it may start clusters of its own.
 pub(crate) fn name_chores_in(command: &mut Command) {
     // Where it cannot be told, tests that need a server of their own say that they show nothing.
-    if let Ok(program) = env::current_exe() {
+    if let Some(program) = &*PROGRAM {
         command.env(CHORES, program);
     }
 }
+
+/// Looks where this program is, before a step builds it anew: the kernel calls a file that was replaced `… (deleted)`.
+pub(crate) fn remember_program() {
+    LazyLock::force(&PROGRAM);
+}
+
+static PROGRAM: LazyLock<Option<PathBuf>> = LazyLock::new(|| env::current_exe().ok());
 
 fn run_beside_a_cluster(mut command: Command, durability: Durability) -> Result<u8, Failed> {
     // From here on a signal is kept until there is a command to hand it to.
