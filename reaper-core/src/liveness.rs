@@ -71,6 +71,8 @@ pub enum Finding {
     Rebooted,
     /// The leader is gone, this many processes of its session are not.
     SessionLives(u32),
+    /// The leader is gone, this many processes of its cgroup are not.
+    CgroupLives(u32),
     /// Another host's process.
     OtherHost,
     /// A process of another PID namespace.
@@ -108,6 +110,7 @@ impl fmt::Display for Finding {
             Self::Recycled => f.write_str("the pid belongs to another process now"),
             Self::Rebooted => f.write_str("the machine was booted since"),
             Self::SessionLives(n) => write!(f, "the leader is gone, {n} of its session live on"),
+            Self::CgroupLives(n) => write!(f, "the leader is gone, {n} of its cgroup live on"),
             Self::OtherHost => f.write_str("it belongs to another host"),
             Self::HostLost => f.write_str("its host has not beaten for its time to live"),
             Self::DeclaredDead => f.write_str("its host was declared dead"),

@@ -68,7 +68,8 @@ impl Planned {
             | Finding::Ended
             | Finding::Recycled
             | Finding::Rebooted
-            | Finding::SessionLives(_) => EvidenceKind::BarePid,
+            | Finding::SessionLives(_)
+            | Finding::CgroupLives(_) => EvidenceKind::BarePid,
             // Attempts that are bound to a node have stopped themselves before its silence is believed.
             Finding::HostLost | Finding::DeclaredDead | Finding::HostShared | Finding::Superseded => return None,
             // No process was to be seen from here, and yet there is a verdict: a beat gave it.

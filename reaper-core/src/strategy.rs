@@ -121,7 +121,7 @@ fn findings(liveness: Liveness) -> Vec<Finding> {
             let seen = [Finding::NoSuchProcess, Finding::PidEnded, Finding::NothingRecorded, Finding::OtherHost];
             seen.into_iter().chain([Finding::HostLost, Finding::BeatStopped]).collect()
         }
-        Liveness::Leftovers => Vec::from([Finding::SessionLives(1), Finding::SessionLives(12)]),
+        Liveness::Leftovers => Vec::from([Finding::SessionLives(1), Finding::CgroupLives(12)]),
         Liveness::Elsewhere => Vec::from([Finding::OtherHost]),
         Liveness::Unknown => Vec::from([
             Finding::NothingRecorded,

@@ -8,6 +8,8 @@
     reason = "what tests share fails as tests do: by a panic"
 )]
 
+#[cfg(target_os = "linux")]
+pub mod cgroup;
 #[cfg(unix)]
 pub mod cluster;
 pub mod database;

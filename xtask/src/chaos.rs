@@ -61,7 +61,8 @@ impl Wanted {
         if status.success() { Ok(()) } else { Err(Failed::because(&self.name, status)) }
     }
 
-    fn command(&self, workspace: &Workspace) -> Command {
+    /// The command that does it.
+    pub(crate) fn command(&self, workspace: &Workspace) -> Command {
         let mut command = workspace.cargo();
         // As the tests are built, whose build is there already.
         command.args(["test", "--quiet", "--workspace", "--all-features", "--bench", "chaos", "--"]);

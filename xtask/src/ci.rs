@@ -8,7 +8,7 @@ use std::{
 use crate::{
     run::Run,
     screen::{Mark, Screen},
-    step::{Output, STEPS, Step},
+    step::{Failed, Output, STEPS, Step},
     workspace::Workspace,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn run(workspace: &Workspace, screen: &Screen) -> ExitCode {
     let all = Stopwatch::start();
     let ends: Vec<_> =
-        STEPS.iter().map(|step| one(step, workspace, screen, step.output == Output::Shown)).collect();
+        STEPS.iter().map(|step| one(step, &step.run, workspace, screen, step.output == Output::Shown)).collect();
     // Again at the end, because the output of a step may have pushed the line of another far up.
     screen.line("");
     for end in &ends {
@@ -38,12 +38,20 @@ pub(crate) fn run(workspace: &Workspace, screen: &Screen) -> ExitCode {
 
 /// Runs one step by itself, shows all that it says and answers with the code to exit with.
 pub(crate) fn run_alone(step: &Step, workspace: &Workspace, screen: &Screen) -> ExitCode {
-    let end = one(step, workspace, screen, true);
+    run_alone_with(step, &step.run, workspace, screen)
+}
+
+/// The same with something else to do, which options ask for.
+pub(crate) fn run_alone_with(step: &Step, what: What<'_>, workspace: &Workspace, screen: &Screen) -> ExitCode {
+    let end = one(step, what, workspace, screen, true);
     if let Some(closing) = &end.closing {
         screen.line(closing);
     }
     exit_code(end.mark)
 }
+
+/// What is done in a step's name.
+type What<'w> = &'w dyn Fn(&mut Run<'_>) -> Result<String, Failed>;
 
 /// How a step ended.
 #[derive(Debug)]
@@ -56,11 +64,11 @@ struct End {
     closing: Option<String>,
 }
 
-fn one(step: &Step, workspace: &Workspace, screen: &Screen, echo: bool) -> End {
+fn one(step: &Step, what: What<'_>, workspace: &Workspace, screen: &Screen, echo: bool) -> End {
     screen.under_way(step.name);
     let watch = Stopwatch::start();
     let mut run = Run::begin(workspace, screen, step.name, echo);
-    let (mark, note) = match (step.run)(&mut run) {
+    let (mark, note) = match what(&mut run) {
         Ok(note) => (Mark::Ok, note),
         Err(failed) => (Mark::Fail, failed.to_string()),
     };

@@ -17,6 +17,7 @@ mod doctest;
 mod features;
 mod files;
 mod fmt;
+mod guards;
 mod markdown;
 mod mutants;
 mod peers;
@@ -92,6 +93,10 @@ fn main() -> ExitCode {
     {
         return ci::run_alone(&mutants::SHORT, &workspace, &screen);
     }
+    if let Some((guards::NAME, options)) = matches.subcommand() {
+        let only = options.get_one::<String>("only").cloned().unwrap_or_default();
+        return ci::run_alone_with(&guards::STEP, &|run| guards::judge(run, &only), &workspace, &screen);
+    }
     // What the command line knows beside the steps is `ci`.
     match STEPS.iter().chain(APART).find(|step| Some(step.name) == matches.subcommand_name()) {
         Some(step) => ci::run_alone(step, &workspace, &screen),
@@ -107,6 +112,10 @@ fn command_line() -> Command {
             mutants::NAME => command.arg(
                 Arg::new("short").long("short").action(ArgAction::SetTrue).help("One of forty, always the same"),
             ),
+            guards::NAME => {
+                let only = Arg::new("only").long("only").value_name("NAME");
+                command.arg(only.help("Only the guards whose names hold this"))
+            }
             name if is_chaos(name) => with_chaos_options(command),
             _ => command,
         }
@@ -119,7 +128,7 @@ fn command_line() -> Command {
         .disable_help_subcommand(true)
         .subcommand(
             Command::new("ci")
-                .about("All but proof, mutants and coverage in turn, with their times, and a summary"),
+                .about("All but proof, guards, mutants and coverage in turn, with their times, and a summary"),
         )
         .subcommands(steps);
     #[cfg(unix)]

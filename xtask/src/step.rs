@@ -3,8 +3,8 @@
 use std::{error::Error, fmt, io};
 
 use crate::{
-    arrows, bench, chaos, clippy, coverage, demo, doc, doctest, features, fmt as format_step, mutants, proof,
-    purity, run::Run, test, tidy,
+    arrows, bench, chaos, clippy, coverage, demo, doc, doctest, features, fmt as format_step, guards, mutants,
+    proof, purity, run::Run, test, tidy,
 };
 
 /// Every step, in the order in which `cargo xtask ci` runs them. Each is a command too.
@@ -25,7 +25,7 @@ pub(crate) const STEPS: &[&Step] = &[
 ];
 
 /// What takes too long for `ci`. Each is a command.
-pub(crate) const APART: &[&Step] = &[&proof::STEP, &mutants::STEP, &coverage::STEP];
+pub(crate) const APART: &[&Step] = &[&proof::STEP, &guards::STEP, &mutants::STEP, &coverage::STEP];
 
 /// One chore.
 #[derive(Debug)]

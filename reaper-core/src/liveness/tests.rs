@@ -24,6 +24,7 @@ fn findings_are_told_apart() {
         Finding::Recycled,
         Finding::Rebooted,
         Finding::SessionLives(2),
+        Finding::CgroupLives(2),
         Finding::OtherHost,
         Finding::OtherNamespace,
         Finding::HostLost,

@@ -1,10 +1,10 @@
 //! Platforms without pidfds: nothing there tells a process from a later one with its pid.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reaper_core::{Attempt, Finding, Liveness, ProcessIdentity, Sighting};
 
-use super::{Carrier, IdentifyError, Stopped};
+use super::{Carrier, CgroupError, Cgroups, IdentifyError, Stopped};
 
 /// This host, of which only its name is known.
 #[derive(Clone, Debug)]
@@ -62,8 +62,46 @@ impl Here {
 
     /// What cannot be verified is not signalled.
     #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
-    pub(super) const fn stop(&self, _: &Attempt, _: &ProcessIdentity, _: Duration) -> Stopped {
+    pub(super) const fn stop(
+        &self,
+        _: &Attempt,
+        _: &ProcessIdentity,
+        _: Duration,
+        _: Option<&Cgroups>,
+    ) -> Stopped {
         Stopped::NotVerified
+    }
+}
+
+/// Cgroups are Linux's.
+pub(super) const fn check_cgroups(_: &Path) -> Result<(), CgroupError> {
+    Err(CgroupError::Unsupported)
+}
+
+/// A group that is nowhere.
+#[derive(Clone, Debug)]
+pub(super) struct Group;
+
+impl Group {
+    /// Of nobody.
+    pub(super) const fn of(_: &Path, _: &ProcessIdentity) -> Self {
+        Self
+    }
+
+    /// There is none to enter.
+    #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
+    pub(super) const fn enter(&self, _: u32) -> Result<(), CgroupError> {
+        Err(CgroupError::Unsupported)
+    }
+
+    /// There is none to remove.
+    #[expect(clippy::unused_self, reason = "the same shape as on Linux")]
+    pub(super) const fn remove(&self) {}
+
+    /// Nobody is in it.
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same shape as on Linux")]
+    pub(super) const fn left(&self) -> Result<u32, String> {
+        Ok(0)
     }
 }
 

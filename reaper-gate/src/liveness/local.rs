@@ -1,8 +1,8 @@
 //! The probe of this host.
 
-use reaper_core::{Finding, Liveness, NodeId, ProcessIdentity, Sighting, instance::Place};
+use reaper_core::{Certainty, Finding, Liveness, NodeId, ProcessIdentity, Sighting, instance::Place};
 
-use super::{Probe, bare, sys};
+use super::{Cgroups, Probe, bare, sys};
 
 /// Looks at the processes of this host.
 ///
@@ -18,6 +18,7 @@ use super::{Probe, bare, sys};
 pub struct LocalProbe {
     here: sys::Here,
     trust_bare_pids: bool,
+    cgroups: Option<Cgroups>,
 }
 
 /// Sets a [`LocalProbe`] up.
@@ -26,6 +27,7 @@ pub struct LocalProbe {
 pub struct LocalProbeBuilder {
     host: Option<String>,
     trust_bare_pids: bool,
+    cgroups: Option<Cgroups>,
 }
 
 /// Why there is no name for this host.
@@ -87,6 +89,23 @@ impl LocalProbe {
         self.trust_bare_pids
     }
 
+    /// The cgroups of executors, where there are any.
+    #[must_use]
+    pub const fn cgroups(&self) -> Option<&Cgroups> {
+        self.cgroups.as_ref()
+    }
+
+    /// Looks for what is left in the cgroups of those that are dead; in order.
+    pub(super) fn with_cgroups(&self, identities: &[&ProcessIdentity], seen: &mut [Sighting]) {
+        let Some(cgroups) = &self.cgroups else { return };
+        for (identity, seen) in identities.iter().zip(seen) {
+            // Whatever was in the groups of another boot has ended with it.
+            if seen.liveness == Liveness::Dead(Certainty::Verified) && seen.finding != Finding::Rebooted {
+                cgroups.amend(identity, seen);
+            }
+        }
+    }
+
     /// What identities are compared with.
     pub(super) const fn here(&self) -> &sys::Here {
         &self.here
@@ -109,11 +128,15 @@ impl Probe for LocalProbe {
     }
 
     fn probe(&self, identity: &ProcessIdentity) -> Sighting {
-        self.here.probe(identity)
+        let mut seen = self.here.probe(identity);
+        self.with_cgroups(&[identity], std::slice::from_mut(&mut seen));
+        seen
     }
 
     fn probe_all(&self, identities: &[&ProcessIdentity]) -> Vec<Sighting> {
-        self.here.probe_all(identities)
+        let mut seen = self.here.probe_all(identities);
+        self.with_cgroups(identities, &mut seen);
+        seen
     }
 
     /// A bare pid is compared only where the operator says that the reaper shares host and PID namespace with the
@@ -143,6 +166,13 @@ impl LocalProbeBuilder {
         self
     }
 
+    /// Where executors have cgroups of their own: an executor is dead only if its group is empty as well, and a stop ends all
+    /// that is in it. Default: they have none.
+    pub fn cgroups(mut self, cgroups: Cgroups) -> Self {
+        self.cgroups = Some(cgroups);
+        self
+    }
+
     /// Looks around on this host. What cannot be read makes later answers `Unknown`; it is no error here.
     ///
     /// # Errors
@@ -153,7 +183,7 @@ impl LocalProbeBuilder {
         if host.is_empty() || host.contains(|c: char| c == '/' || c.is_control()) {
             return Err(HostError::Name(host));
         }
-        Ok(LocalProbe { here: sys::Here::new(host), trust_bare_pids: self.trust_bare_pids })
+        Ok(LocalProbe { here: sys::Here::new(host), trust_bare_pids: self.trust_bare_pids, cgroups: self.cgroups })
     }
 }
 

@@ -1,10 +1,11 @@
 //! Whether a process is alive, and stopping one that must end.
 //!
 //! A process is `Dead` and verified if and only if its number belongs to no process or to a later one, or it has ended,
-//! waited for or not, and no process of its session or its process group is left; or if the machine was booted since,
+//! waited for or not, and no process of its session, its process group or a cgroup of its own is left; or if the machine was booted since,
 //! both then and now in the initial PID namespace. Nothing is concluded from what could not be read.
 
 mod bare;
+mod cgroups;
 #[cfg(not(target_os = "linux"))]
 #[path = "elsewhere.rs"]
 mod sys;
@@ -24,6 +25,7 @@ use reaper_core::{Attempt, NodeId, ProcessIdentity, Sighting, instance::Place};
 #[doc(hidden)]
 pub use self::sys::read_stat;
 pub use self::{
+    cgroups::{CgroupError, Cgroups},
     local::{HostError, IdentifyError, LocalProbe, LocalProbeBuilder},
     stop::{ATTEMPT_VARIABLE, Carrier, LocalStop},
 };

@@ -19,7 +19,10 @@ pub const ATTEMPT_VARIABLE: &str = "REAPER_ATTEMPT";
 ///    Nobody is sent TERM twice, which some programs take for impatience.
 /// 3. What is left after the grace is killed, the same way, and waited for, at most 5 s.
 ///
-/// A member is signalled alone only if its session, or its group, has the leader's pid as its name and
+/// Where the probe knows of cgroups, all that is in the executor's own is stopped with it, whatever session it went to: asked one
+/// by one, killed as one, and gone only when the kernel says that the group is empty. It is removed then.
+///
+/// A member is signalled alone only if it is in the executor's cgroup, or its session, or its group, has the leader's pid as its name and
 /// [`ATTEMPT_VARIABLE`] in its environment names the attempt. Others are waited for and left alone, and so are groups 0
 /// and 1, the caller's own group, and the caller itself.
 ///
@@ -70,7 +73,7 @@ pub struct Carrier {
 
 impl Stop for LocalStop {
     fn stop(&self, attempt: &Attempt, executor: &ProcessIdentity, grace: Duration) -> Stopped {
-        self.probe.here().stop(attempt, executor, grace)
+        self.probe.here().stop(attempt, executor, grace, self.probe.cgroups())
     }
 
     fn executors(&self) -> Vec<(Attempt, ProcessIdentity)> {

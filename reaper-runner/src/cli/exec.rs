@@ -151,7 +151,7 @@ fn own_program() -> Result<OsString, Failure> {
 fn failure(error: WorkerError) -> Failure {
     match error {
         WorkerError::Store(error) => error.into(),
-        WorkerError::Identify(_) | WorkerError::Spool { .. } | WorkerError::Bond(_) => {
+        WorkerError::Identify(_) | WorkerError::Spool { .. } | WorkerError::Bond(_) | WorkerError::Cgroups(_) => {
             Failure::new(Exit::Failed, error.to_string())
         }
     }

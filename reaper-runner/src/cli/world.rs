@@ -7,7 +7,7 @@ use reaper_gate::{
     Leases, Notify, Probe,
     gate::{CommandGate, GateCommand},
     lease::LeaseDir,
-    liveness::{LocalProbe, LocalStop},
+    liveness::{Cgroups, LocalProbe, LocalStop},
     notify::{
         Broadcast, LogNotify,
         telegram::{Telegram, TelegramConfig, Token},
@@ -138,6 +138,10 @@ pub(super) fn local_probe(config: &Config) -> Result<LocalProbe, Failure> {
     let mut builder = LocalProbe::builder().trust_bare_pids(config.trusts_bare_pids());
     if let Some(host) = &config.host {
         builder = builder.host(host);
+    }
+    if let Some(folder) = &config.cgroups {
+        let refuse = |error| Failure::new(Exit::Usage, format!("configuration: cgroups: {error}"));
+        builder = builder.cgroups(Cgroups::in_folder(folder).map_err(refuse)?);
     }
     builder.build().map_err(|error| Failure::new(Exit::Usage, format!("{error}: set `host` in reaper.toml")))
 }

@@ -60,6 +60,8 @@ pub struct Config {
     pub host: Option<String>,
     /// The name that one container at a time runs under, where this is one.
     pub instance: Option<String>,
+    /// A folder of the unified cgroup hierarchy, in which `reaper exec` gives each executor a group of its own.
+    pub cgroups: Option<PathBuf>,
     /// How many jobs are acted on in one pass at most.
     pub budget: usize,
     /// How many rows of each set are read at a time.
@@ -236,6 +238,7 @@ impl Default for Config {
             bare_pids: None,
             host: None,
             instance: None,
+            cgroups: None,
             budget: settings.budget,
             page: settings.page,
             workers: settings.workers,

@@ -73,6 +73,7 @@ fn the_example_shows_every_key() {
         "database_url",
         "host",
         "instance",
+        "cgroups",
         "agents.builder.start_timeout",
         "gates.tests.cwd",
         "leases.dir",

@@ -12,7 +12,7 @@ use std::{
 };
 
 use reaper_core::{Attempt, ProcessIdentity};
-use reaper_gate::gate::job_fields;
+use reaper_gate::{gate::job_fields, liveness::LocalProbe};
 use reaper_store::{
     StoreError,
     attempts::{Taken, Written},
@@ -26,7 +26,7 @@ use super::{
     End, Execution, Orders, SpooledExit, Worker,
     clock::boottime,
     orders::{Enlisted, News},
-    settings::Prints,
+    settings::{Prints, Program},
     spool::{self, StoppedFor},
     ticket::{Renewal, Ticket},
     worker::look_every,
@@ -175,15 +175,46 @@ impl Worker {
         let mut child =
             start.spawn().map_err(|error| format!("cannot start {}: {error}", hold.program.to_string_lossy()))?;
         let orders = child.stdin.take();
-        match self.probe.identify(child.id()) {
+        let identity = self
+            .probe
+            .identify(child.id())
+            .map_err(|error| format!("the supervisor cannot be identified: {error}"));
+        let entered =
+            identity.and_then(|identity| match self.probe.cgroups().map(|cgroups| cgroups.enter(&identity)) {
+                None | Some(Ok(())) => Ok(identity),
+                Some(Err(error)) => Err(format!("the supervisor has no cgroup of its own: {error}")),
+            });
+        match entered {
             Ok(identity) => Ok(Supervisor { child, orders, identity }),
-            Err(error) => {
+            Err(why) => {
                 drop(orders);
                 // It ends by itself at the end of its input.
                 child.wait().ok();
-                Err(format!("the supervisor cannot be identified: {error}"))
+                Err(why)
             }
         }
+    }
+
+    /// Whether supervisors can be given cgroups: tries with one that is not let go.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub(super) fn try_cgroups(probe: &LocalProbe, hold: &Program) -> Result<(), String> {
+        let Some(cgroups) = probe.cgroups() else {
+            return Ok(());
+        };
+        let mut start = Command::new(&hold.program);
+        start.args(&hold.arguments).args(["--", "true"]).stdin(Stdio::piped());
+        let mut child = start.spawn().map_err(|error| format!("{}: {error}", hold.program.to_string_lossy()))?;
+        let identity = probe.identify(child.id()).map_err(|error| error.to_string());
+        let entered = identity.and_then(|identity| {
+            let entered = cgroups.enter(&identity).map_err(|error| error.to_string());
+            entered.map(|()| identity)
+        });
+        drop(child.stdin.take());
+        child.wait().ok();
+        entered.map(|identity| cgroups.remove(&identity))
     }
 
     /// Lets the command go, and watches over it until its supervisor has ended.

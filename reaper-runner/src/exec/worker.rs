@@ -51,6 +51,9 @@ pub enum WorkerError {
     /// Attempts cannot be bound to this node.
     #[error("attempts cannot be bound to this host's node: {0}")]
     Bond(String),
+    /// Executors cannot be given cgroups of their own, as the probe that the worker was given says.
+    #[error("executors cannot be given cgroups of their own: {0}")]
+    Cgroups(String),
     /// The database failed; nothing was taken.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,8 +64,8 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// A [`WorkerError`] where this process cannot be identified, the spool cannot be made, or attempts cannot be bound
-    /// as the settings say.
+    /// A [`WorkerError`] where this process cannot be identified, the spool cannot be made, attempts cannot be bound as the
+    /// settings say, or executors cannot be given the cgroups that the probe knows of.
     pub fn new(parts: Parts, probe: LocalProbe, mut settings: WorkerSettings) -> Result<Self, WorkerError> {
         let monitor = probe.identify_self()?;
         // A supervisor may outlive whatever changes this process's folder.
@@ -79,6 +82,7 @@ impl Worker {
                 Some(Pulse::new(probe.node().ok_or_else(unknown)?))
             }
         };
+        Self::try_cgroups(&probe, &settings.hold).map_err(WorkerError::Cgroups)?;
         Ok(Self { parts, settings, probe, monitor, pulse })
     }
 

@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         match run.join() {
             Ok(end) => {
                 println!("\n{end}");
+                end.tell();
                 all_well &= end.is_well();
             }
             Err(_) => {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reaper_tests::database::Kind;
+use reaper_tests::{database::Kind, proof};
 
 use crate::{
     cast::Cast,
@@ -74,6 +74,13 @@ pub fn run(kind: Kind, plan: Plan) -> End {
 impl End {
     pub fn is_well(&self) -> bool {
         self.broken.is_empty()
+    }
+
+    /// Tells whoever adds it up.
+    pub fn tell(&self) {
+        proof::tried("faults that fired in chaos", self.fired.values().sum());
+        let attempts = self.counts.iter().find(|(what, _)| *what == "attempts");
+        proof::tried("attempts that chaos had", attempts.map_or(0, |(_, count)| *count));
     }
 }
 

@@ -2,7 +2,9 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic, its helpers too")]
 
+mod beats;
 mod bond;
+mod cgroups;
 mod ends;
 mod ground;
 mod hold;

@@ -34,6 +34,7 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     faults.extend(rust_files::faults(&tree.rust));
     faults.extend(seed::faults(&tree.rust));
     faults.extend(faults::faults(run.workspace, &tree.rust)?);
+    faults.extend(crate::guards::faults(run.workspace)?);
     faults.extend(links::faults(&tree.markdown, &tree.files));
     faults.extend(golden::faults(run.workspace, &tree)?);
     faults.extend(commands::faults(run, &tree.markdown)?);

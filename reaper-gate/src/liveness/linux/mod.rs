@@ -1,5 +1,6 @@
 //! Liveness through pidfds and the process table.
 
+mod cgroup;
 mod executors;
 mod held;
 mod here;
@@ -15,6 +16,7 @@ mod table;
 mod watch;
 mod witness;
 
+pub(super) use cgroup::{Group, check_cgroups};
 pub(super) use here::{Here, host_name};
 pub use watch::PidfdWatch;
 

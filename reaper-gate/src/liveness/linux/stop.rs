@@ -7,6 +7,7 @@ use reaper_core::{Attempt, Finding, ProcessIdentity};
 use rustix::process::{Pid, Signal, getpid, kill_process_group};
 
 use super::{
+    cgroup::Group,
     here::Here,
     look::{Leader, Matched},
     patience::Patience,
@@ -14,7 +15,7 @@ use super::{
     session::Members,
     table::{self, Table},
 };
-use crate::liveness::{ATTEMPT_VARIABLE, Stopped};
+use crate::liveness::{ATTEMPT_VARIABLE, Cgroups, Stopped};
 
 /// How long killed processes are waited for.
 const AFTER_KILL: Duration = Duration::from_secs(5);
@@ -26,37 +27,49 @@ impl Here {
         attempt: &Attempt,
         executor: &ProcessIdentity,
         grace: Duration,
+        cgroups: Option<&Cgroups>,
     ) -> Stopped {
         let (Some(pid), true) = (table::pid(executor.pid), executor.is_full()) else {
             return Stopped::NotVerified;
         };
-        let leader = match self.look(executor) {
-            Leader::Runs(pidfd, Matched::Whole) => Some(pidfd),
-            Leader::Gone(..) => None,
+        let group = cgroups.map(|cgroups| cgroups.group(executor));
+        let (leader, session) = match self.look(executor) {
+            Leader::Runs(pidfd, Matched::Whole) => (Some(pidfd), Some(pid)),
+            Leader::Gone(..) => (None, Some(pid)),
             Leader::Over(Finding::Rebooted) => return Stopped::WasGone,
+            // The session by its number is another's; the cgroup is still its own.
+            Leader::Over(Finding::Recycled) if group.is_some() => (None, None),
             Leader::Runs(_, Matched::InPart | Matched::PidOnly) | Leader::Over(_) | Leader::Unknown(_) => {
                 return Stopped::NotVerified;
             }
         };
-        if pid == getpid() {
+        if session == Some(getpid()) {
             return Stopped::StillThere;
         }
-        Stopping { pid, leader, attempt: attempt.to_string(), table: &self.table }.run(grace)
+        let stopping = Stopping { session, leader, group, attempt: attempt.to_string(), table: &self.table };
+        let stopped = stopping.run(grace);
+        if let (Some(group), Stopped::WasGone | Stopped::Asked | Stopped::Killed) = (&stopping.group, stopped) {
+            group.remove();
+        }
+        stopped
     }
 }
 
 /// One stop.
 #[derive(Debug)]
 struct Stopping<'a> {
-    pid: Pid,
+    /// The leader's number, which its session and its group go by; `None` where it is another process's by now.
+    session: Option<Pid>,
     /// Verified, and alive when it was; `None` if it was gone.
     leader: Option<Pidfd>,
+    /// The executor's cgroup, where there may be one.
+    group: Option<Group>,
     /// As [`ATTEMPT_VARIABLE`] has it.
     attempt: String,
     table: &'a Table,
 }
 
-/// Another living process of the leader's session or group.
+/// Another living process of the leader's session, group or cgroup.
 #[derive(Debug)]
 struct Other {
     pidfd: Pidfd,
@@ -106,6 +119,7 @@ impl Stopping<'_> {
             if rest.is_empty() {
                 return if rest.hidden { Stopped::StillThere } else { outcome };
             }
+            self.kill_cgroup();
             let killed = self.signal(&rest, Signal::KILL);
             if killed.is_empty() {
                 return Stopped::StillThere;
@@ -119,12 +133,55 @@ impl Stopping<'_> {
 
     /// Looks at what is left.
     fn rest(&self) -> Rest<'_> {
-        let members = Members::of(self.pid, self.table);
-        let others = members.living.into_iter().filter(|member| member.pidfd.pid() != self.pid);
-        Rest {
+        let mut rest = Rest {
             leader: self.leader.as_ref().filter(|leader| leader.has_ended() != Ok(true)),
-            others: others.map(|member| self.other(member.pidfd, member.group)).collect(),
-            hidden: members.hidden.is_some(),
+            others: Vec::new(),
+            hidden: false,
+        };
+        if let Some(session) = self.session {
+            let members = Members::of(session, self.table);
+            let others = members.living.into_iter().filter(|member| member.pidfd.pid() != session);
+            rest.others.extend(others.map(|member| self.other(member.pidfd, member.group)));
+            rest.hidden = members.hidden.is_some();
+        }
+        if let Some(group) = &self.group {
+            self.add_cgroup(group, &mut rest);
+        }
+        rest
+    }
+
+    /// Adds those of the executor's cgroup. All of them may be signalled, but for this process.
+    fn add_cgroup(&self, group: &Group, rest: &mut Rest<'_>) {
+        let listed = |pid: Pid| group.pids().map(|pids| pids.contains(&Some(pid)));
+        let Ok(pids) = group.pids() else {
+            rest.hidden = true;
+            return;
+        };
+        // Somebody without a number here can only be killed with the whole group.
+        rest.hidden |= pids.contains(&None);
+        for pid in pids.into_iter().flatten() {
+            let is_leader = self.leader.as_ref().is_some_and(|leader| leader.pid() == pid);
+            if let Some(other) = rest.others.iter_mut().find(|other| other.pidfd.pid() == pid) {
+                other.ours = pid != getpid();
+            } else if !is_leader && let Ok(pidfd) = Pidfd::open(pid) {
+                // Listed still once it is held: what was listed before may have been another process with that number.
+                if matches!(listed(pid), Ok(true)) && pidfd.has_ended() == Ok(false) {
+                    let own = getpgid(Some(AnyPid::from_raw(pid.as_raw_pid()))).map_or(0, AnyPid::as_raw);
+                    rest.others.push(Other { pidfd, group: own, ours: pid != getpid() });
+                }
+            }
+        }
+        if rest.is_empty() {
+            rest.hidden |= group.left() != Ok(0);
+        }
+    }
+
+    /// Kills the executor's cgroup as one, unless this process is in it.
+    fn kill_cgroup(&self) {
+        if let Some(group) = &self.group
+            && group.pids().is_ok_and(|pids| !pids.is_empty() && !pids.contains(&Some(getpid())))
+        {
+            group.kill();
         }
     }
 
@@ -139,7 +196,9 @@ impl Stopping<'_> {
 
     /// Signals what may be signalled. Says whom the signal has reached.
     fn signal<'a>(&self, rest: &'a Rest<'_>, signal: Signal) -> Vec<&'a Pidfd> {
-        let by_group = rest.leader.is_some_and(|leader| signal_group(leader, signal));
+        let led =
+            rest.leader.filter(|leader| signal_group(leader, signal)).map(|leader| leader.pid().as_raw_pid());
+        let by_group = led.is_some();
         let mut reached: Vec<&Pidfd> = Vec::new();
         if let Some(leader) = rest.leader {
             // One who leads the group has got a TERM with it. A second KILL does no harm, and makes sure.
@@ -149,7 +208,7 @@ impl Stopping<'_> {
             }
         }
         for other in &rest.others {
-            let in_group = by_group && other.group == self.pid.as_raw_pid();
+            let in_group = led == Some(other.group);
             if in_group || (other.ours && other.pidfd.signal(signal).is_ok()) {
                 reached.push(&other.pidfd);
             }

@@ -23,7 +23,7 @@ use super::{
     witness::exit_of,
 };
 use crate::liveness::{
-    LocalProbe,
+    LocalProbe, Probe as _,
     watch::{Death, Role, Subject, Unwatched, Watch, WatchCounts, WatchError, Watching, WitnessedExit},
 };
 
@@ -161,8 +161,13 @@ impl PidfdWatch {
         // Since it ended its number may have been given to a stranger, whose session is not its own. So where
         // something was found, full identities are compared once more.
         let (places, identities): (Vec<usize>, Vec<&ProcessIdentity>) = doubts.into_iter().unzip();
-        for (place, sighting) in places.into_iter().zip(here.probe_all(&identities)) {
+        for (place, sighting) in places.into_iter().zip(self.probe.probe_all(&identities)) {
             put(place, sighting);
+        }
+        for (news, seen) in news.iter().zip(&mut seen) {
+            if let Some(identity) = &news.identity {
+                self.probe.with_cgroups(&[identity], std::slice::from_mut(seen));
+            }
         }
         seen
     }
