@@ -3,7 +3,7 @@
 use std::{env, fs::OpenOptions, io::Write as _, ops::Range};
 
 /// The file that `cargo xtask proof` collects counts in; without it nothing is told.
-pub const FILE: &str = "REAPER_PROOF_FILE";
+pub const FILE: &str = "PROOF_FILE";
 
 /// Tells how many of something were tried.
 pub fn tried(what: &str, count: usize) {
@@ -17,7 +17,7 @@ pub fn tried(what: &str, count: usize) {
 /// Whether everything is to be tried, however long it takes, and not only what a quick run has time for.
 #[must_use]
 pub fn in_full() -> bool {
-    env::var("REAPER_PROOF").is_ok_and(|value| value == "full")
+    env::var("PROOF").is_ok_and(|value| value == "full")
 }
 
 /// All points of a range where everything is to be tried; else one of so many, beginning at any of the first.

@@ -31,7 +31,7 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     command.args(["nextest", "run", "--workspace", "--all-features", "--no-fail-fast", "--filterset", WHICH]);
     // What is skipped says so in its output.
     command.args(["--success-output", "immediate"]);
-    command.env("REAPER_PROOF", "full").env("REAPER_PROOF_FILE", &counts);
+    command.env("PROOF", "full").env("PROOF_FILE", &counts);
     #[cfg(unix)]
     let cluster = Cluster::start(Durability::Volatile)?;
     #[cfg(unix)]
@@ -43,7 +43,7 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     drop(cluster);
     let chaos = Wanted { name: CHAOS.name.to_owned(), minutes: Some(MINUTES.to_owned()), seed: None };
     let mut command = chaos.command(run.workspace);
-    command.env("REAPER_PROOF_FILE", &counts);
+    command.env("PROOF_FILE", &counts);
     let survived = run.call(command, &mut |_| ());
     let mut table = sums(&fs::read_to_string(&counts)?);
     table.insert("tests of the forty-two faults that passed".to_owned(), seen.passed);

@@ -2,7 +2,7 @@
 //! the point, what it has not done is done by the next one, and nothing is done twice.
 //!
 //! A point is the N-th call of one kind, for N = 1, 2, … until a run meets it no more. A quick run takes the calls that
-//! change something outside of the program, and some of the requests; `REAPER_PROOF=full` takes all of them.
+//! change something outside of the program, and some of the requests; `PROOF=full` takes all of them.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 

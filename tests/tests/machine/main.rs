@@ -1,7 +1,7 @@
 //! Random sequences of all that anyone can do, in step on the store in memory, on SQLite and on PostgreSQL: after each
 //! step all of them show the same, and every invariant holds; at the end the faults stop and everything converges.
 //!
-//! `REAPER_MACHINE_CASES` says how many sequences are tried. What fails is shortened and printed, and its seed is kept
+//! `MACHINE_CASES` says how many sequences are tried. What fails is shortened and printed, and its seed is kept
 //! in `tests/golden/machine.seeds`, from which it is tried first the next time.
 #![expect(
     clippy::unwrap_used,
@@ -82,7 +82,7 @@ impl StateMachineTest for Machine {
 }
 
 fn config() -> Config {
-    let cases = std::env::var("REAPER_MACHINE_CASES").ok().and_then(|cases| cases.parse().ok());
+    let cases = std::env::var("MACHINE_CASES").ok().and_then(|cases| cases.parse().ok());
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/machine.seeds");
     Config {
         cases: cases.unwrap_or_else(|| if proof::in_full() { CASES_IN_FULL } else { CASES }),

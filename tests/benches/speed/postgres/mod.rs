@@ -26,8 +26,9 @@ pub fn tables(arguments: &Arguments, measured: &mut impl FnMut(Table)) {
     if Scratch::new().is_none() {
         return;
     }
-    if wants("postgres-idle") || wants("postgres-costs") {
-        idles(arguments, rounds).into_iter().for_each(&mut *measured);
+    if ["postgres-idle", "postgres-costs", "postgres-beat"].into_iter().any(wants) {
+        // They share their rows. What was not asked for stays as it was measured, perhaps beside others.
+        idles(arguments, rounds).into_iter().filter(|table| wants(table.name)).for_each(&mut *measured);
     }
     if wants("postgres-rescue") {
         measured(rescues(arguments, rounds));

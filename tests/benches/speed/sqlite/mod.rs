@@ -21,7 +21,7 @@ pub fn tables(arguments: &Arguments, measured: &mut impl FnMut(Table)) {
     let rounds = if arguments.short { 1 } else { 7 };
     let wants = |name: &str| name.contains(&arguments.only);
     if wants("sqlite-idle") || wants("sqlite-quiet") {
-        idles(arguments.short, rounds).into_iter().for_each(&mut *measured);
+        idles(arguments.short, rounds).into_iter().filter(|table| wants(table.name)).for_each(&mut *measured);
     }
     if wants("sqlite-rescue") {
         measured(rescues(arguments.short, rounds));
