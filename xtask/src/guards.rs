@@ -73,9 +73,12 @@ pub(crate) fn judge(run: &mut Run<'_>, only: &str) -> Result<String, Failed> {
     }
     let (mut lines, mut faults) = (Vec::new(), Vec::new());
     for guard in guards.iter().filter(|guard| guard.name.contains(only)) {
-        copy.change(&guard.changes)?;
+        let before = copy.change(&guard.changes)?;
         let red = copy.red(run);
-        copy.restore(&guard.changes)?;
+        // Each file as it was before its first change, which comes last.
+        for (path, text) in before.into_iter().rev() {
+            fs::write(path, text)?;
+        }
         let red = red?;
         lines.push(format!("| {} | {} | {} |", guard.name, guard.breaks, shown(&red)));
         if red.len() < ENOUGH {
@@ -175,21 +178,16 @@ impl<'w> Copy<'w> {
         Ok(copy)
     }
 
-    fn change(&self, changes: &[Change]) -> Result<(), Failed> {
+    /// Makes changes in turn. Answers with each file as it was before.
+    fn change(&self, changes: &[Change]) -> Result<Vec<(PathBuf, String)>, Failed> {
+        let mut before = Vec::new();
         for change in changes {
             let path = self.root.join(&change.file);
             let text = fs::read_to_string(&path).map_err(|error| Failed::because(path.display(), error))?;
-            fs::write(path, change.made_in(&text)?)?;
+            fs::write(&path, change.made_in(&text)?)?;
+            before.push((path, text));
         }
-        Ok(())
-    }
-
-    fn restore(&self, changes: &[Change]) -> Result<(), Failed> {
-        for change in changes {
-            let text = self.workspace.read(&change.file)?;
-            fs::write(self.root.join(&change.file), text)?;
-        }
-        Ok(())
+        Ok(before)
     }
 
     /// The tests that fail, by their kinds.

@@ -6,7 +6,6 @@ use reaper_core::{Attempt, Bond, JobId, Mode, ProcessIdentity, RunId, TaskId};
 use super::{
     PostgresStore,
     claims::note_all,
-    control,
     fault::Fault,
     sql,
     statement::{RawRow, Statement, Value, int_key},
@@ -107,8 +106,8 @@ impl Attempts for PostgresStore {
     }
 
     fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError> {
-        self.write(|connection| {
-            let mode = control::mode(connection)?;
+        let written = self.write_by_mode(|connection, mode| {
+            let mode = mode()?;
             if mode != Mode::Enforce {
                 return Ok(vec![Testified::Forbidden(mode); exits.len()]);
             }
@@ -130,7 +129,8 @@ impl Attempts for PostgresStore {
                 note_all(connection, &notes)?;
             }
             Ok(answers)
-        })
+        });
+        written.map_err(Self::failure)
     }
 }
 
