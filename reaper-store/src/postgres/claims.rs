@@ -7,7 +7,7 @@ use diesel::PgConnection;
 use reaper_core::{JobId, Mode, effect::claim_key};
 
 use super::{
-    PostgresStore,
+    PostgresStore, control,
     fault::{Fault, is_whole},
     outbox::{self, Post},
     pool::Phase,
@@ -44,11 +44,8 @@ impl Claims for PostgresStore {
 impl PostgresStore {
     fn try_set(&self, claims: &[Claim]) -> Result<Vec<Outcome>, Spoilt> {
         let mut settled = Vec::new();
-        let written = self.write_by_mode(|connection, mode| {
-            // It binds rules alone.
-            let bound = claims.iter().any(|claim| claim.by == Actor::Reaper);
-            let mode = if bound { mode()? } else { Mode::Enforce };
-            settled = settle_all(connection, claims, mode)?;
+        let written = self.write_in_phases(|connection| {
+            settled = settle_all(connection, claims)?;
             Ok(())
         });
         let failed = match written {
@@ -95,7 +92,10 @@ impl PostgresStore {
 }
 
 /// Settles each of a set, inside a transaction.
-fn settle_all(connection: &mut PgConnection, claims: &[Claim], mode: Mode) -> Result<Vec<Outcome>, Fault> {
+fn settle_all(connection: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Outcome>, Fault> {
+    // It binds rules alone, so that whoever is not bound is not hindered by one that cannot be read.
+    let bound = claims.iter().any(|claim| claim.by == Actor::Reaper);
+    let mode = if bound { control::mode(connection)? } else { Mode::Enforce };
     let free = lock(connection, claims)?;
     let mut outcomes = Vec::with_capacity(claims.len());
     let mut rounds = Vec::<BTreeMap<Kind, Vec<&Claim>>>::new();

@@ -1,7 +1,6 @@
 #![doc = include_str!("../../docs/postgres.md")]
 
 use diesel::PgConnection;
-use reaper_core::Mode;
 
 mod attempts;
 mod claims;
@@ -34,7 +33,7 @@ use self::{
     fault::Fault,
     pool::{Failed, Phase, Pool},
 };
-use crate::{StoreError, books};
+use crate::StoreError;
 
 /// A jobs table in a PostgreSQL database.
 ///
@@ -74,20 +73,8 @@ impl PostgresStore {
     /// Writes, in a database that is prepared, and says where it failed.
     fn write_in_phases<T>(&self, write: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, Failed> {
         self.pool.write(|mut session| {
-            let _mode = schema::prepare(&mut session, &self.pool)?;
+            schema::prepare(&mut session, &self.pool)?;
             write(session.connection)
-        })
-    }
-
-    /// The same for whoever is bound by the stored mode, which is read in the same transaction. Whoever is not is not hindered
-    /// by one that cannot be read.
-    fn write_by_mode<T>(
-        &self,
-        write: impl FnOnce(&mut PgConnection, &dyn Fn() -> Result<Mode, StoreError>) -> Result<T, Fault>,
-    ) -> Result<T, Failed> {
-        self.pool.write(|mut session| {
-            let mode = schema::prepare(&mut session, &self.pool)?;
-            write(session.connection, &|| books::mode(mode.clone()))
         })
     }
 

@@ -19,9 +19,8 @@ pub(super) fn check(session: &mut Session<'_>, database: &str) -> Result<(), Fau
     check_row(session, row.as_mut(), database)
 }
 
-/// Does the same at the beginning of a transaction that writes, and sets what holds for it alone. Answers with the stored mode,
-/// as it stands there.
-pub(super) fn prepare(session: &mut Session<'_>, pool: &Pool) -> Result<Option<String>, Fault> {
+/// Does the same at the beginning of a transaction that writes, and sets what holds for it alone.
+pub(super) fn prepare(session: &mut Session<'_>, pool: &Pool) -> Result<(), Fault> {
     let options = pool.options();
     let limit = |limit| setting(limit).to_string();
     let (lock, statement, idle) =
@@ -31,8 +30,7 @@ pub(super) fn prepare(session: &mut Session<'_>, pool: &Pool) -> Result<Option<S
         [("lock_timeout", (&lock).into()), ("statement_timeout", (&statement).into()), ("idle", (&idle).into())],
     );
     let mut row = prepared.first_row(session.connection)?;
-    check_row(session, row.as_mut(), &pool.named().database)?;
-    Ok(row.and_then(|mut row| row.next_text()))
+    check_row(session, row.as_mut(), &pool.named().database)
 }
 
 /// Judges the first two columns of a row: the latest version, and the number of triggers.

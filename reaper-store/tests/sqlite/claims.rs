@@ -178,7 +178,9 @@ fn a_claim_whose_effect_cannot_be_stored_is_none() {
         })
         .collect();
     let outcomes = database.store.settle(&claims).unwrap();
-    assert!(matches!(&outcomes[..], [Outcome::Won, Outcome::Refused(why), Outcome::Won] if why.contains("no room")));
+    assert!(
+        matches!(&outcomes[..], [Outcome::Won, Outcome::Refused(why), Outcome::Won] if why.contains("no room"))
+    );
     let status = |id: i64| database.job(id).status;
     assert_eq!([1, 2, 3].map(status), [Status::Failed, Status::Running, Status::Failed]);
     assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_events WHERE job_id = 2"), Some(0));

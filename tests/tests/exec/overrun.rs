@@ -22,6 +22,14 @@ fn events(ground: &Ground, action: &str) -> i64 {
 const STUBBORN: &str = "trap '' TERM; (trap '' TERM; exec sleep 600) & echo $! > child; echo $$ > pid; \
     while :; do sleep 0.05; done";
 
+const REFUSE_SQLITE: &str = "CREATE TRIGGER owner BEFORE UPDATE OF reaper_terminating_at ON jobs
+    WHEN NEW.reaper_terminating_at IS NOT NULL BEGIN SELECT RAISE(ABORT, 'not now'); END";
+
+const REFUSE_POSTGRES: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'not now'; END $$;
+    CREATE TRIGGER owner BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.reaper_terminating_at IS NOT NULL)
+        EXECUTE FUNCTION refuse()";
+
 on_both! {
     /// The stop is written first and reaches the whole session, though nobody is left to pass it on; then comes the requeue.
     fn terminated_with_its_session_before_it_is_requeued(ground: &Ground) {
@@ -39,6 +47,29 @@ on_both! {
         assert_eq!((events(ground, "terminate"), events(ground, "requeue")), (1, 1));
         let first = ground.db.value("SELECT action FROM reaper_events ORDER BY seq LIMIT 1");
         assert_eq!(first.as_deref(), Some("terminate"));
+        ground.is_consistent();
+    }
+
+    /// The stop is announced first: one that cannot be, because the owner refuses to have it written, signals nobody.
+    fn a_stop_that_cannot_be_announced_signals_nobody(ground: &Ground) {
+        let job = ground.job();
+        let mut monitor = ground.spawn(&[], STUBBORN);
+        let (pid, child) = (ground.pid_in("pid"), ground.pid_in("child"));
+        kill(&mut monitor);
+        let is_sqlite = ground.db.url() == "jobs.db";
+        ground.db.sql(if is_sqlite { REFUSE_SQLITE } else { REFUSE_POSTGRES });
+        ground.configure("max_running = \"1ms\"\non_overrun = \"terminate\"");
+        let said = ground.program.run(&["tick", "--output", "json"]).stdout;
+        assert!(said.contains("not now"), "{said}");
+        assert!(lives(pid) && lives(child), "it was signalled: {said}");
+        assert_eq!((ground.db.status(job).as_str(), ground.db.count("reaper_events")), ("running", 0));
+
+        ground.db.sql(if is_sqlite { "DROP TRIGGER owner" } else { "DROP TRIGGER owner ON jobs" });
+        eventually("it is requeued", || {
+            let _tick = ground.tick();
+            ground.db.status(job) == "queued"
+        });
+        assert!(!lives(pid) && !lives(child));
         ground.is_consistent();
     }
 

@@ -101,6 +101,22 @@ fn f05_a_monitor_that_finishes_meanwhile_wins_and_the_reaper_has_no_effect() {
     }
 }
 
+/// The caps stand in the guard as well: what was allowed when the row was read may not be when it is written.
+#[test]
+fn a_job_that_may_not_be_tried_again_meanwhile_is_not_requeued() {
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        for cap in ["max_attempts = attempts", "reaper_rescues = 1000"] {
+            let Some((database, reaper)) = meanwhile(kind, &format!("UPDATE jobs SET {cap} WHERE id = {{}}"))
+            else {
+                continue;
+            };
+            assert_eq!(reaper.run_once().won().count(), 1, "{kind:?}: {cap}");
+            assert_eq!(database.count("jobs WHERE status = 'failed'"), 1, "{kind:?}: {cap}");
+            assert_eq!(database.count("reaper_events WHERE action = 'requeue'"), 0, "{kind:?}: {cap}");
+        }
+    }
+}
+
 #[test]
 fn f30_a_page_full_of_rows_that_cannot_be_acted_on_hides_none_behind_them() {
     for kind in [Kind::Sqlite, Kind::Postgres] {

@@ -11,12 +11,11 @@ statements! {
     CHECK = concat!("SELECT ", checked!());
 
     /// A claim that was acknowledged must survive a crash of the server, whatever its default is; one that waits for
-    /// standbys goes on doing so. The stored mode comes along: a claim goes by it.
+    /// standbys goes on doing so.
     PREPARE = concat!(
     "SELECT ",
     checked!(),
     ",
-    (SELECT value FROM reaper_settings WHERE key = 'mode'),
     CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN ",
     set_local!("synchronous_commit", "'on'"),
     " END,
