@@ -8,7 +8,7 @@ use std::{
 use reaper_core::{Attempt, Effect, Mode, Signature, job::Basis};
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
+use crate::{StoreError, draw::draw};
 
 /// The id of an event, drawn by whoever writes it: 63 random bits. Finding it proves, after a commit whose
 /// outcome is unknown, that the claim was won.
@@ -20,7 +20,7 @@ impl EventId {
     /// Draws an id.
     #[must_use]
     pub fn draw() -> Self {
-        Self(fastrand::i64(1..=i64::MAX))
+        Self(draw())
     }
 }
 

@@ -10,6 +10,7 @@ pub mod claims;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod control;
+mod draw;
 pub mod error;
 pub mod facts;
 pub mod foreign;

@@ -16,7 +16,7 @@ fn a_plain_loop_and_a_reaper_share_a_file_without_loss_or_error() {
         skipped("there is no python3");
         return;
     }
-    let seconds = std::env::var("REAPER_SOAK_SECONDS").unwrap_or_else(|_| "6".into());
+    let seconds = std::env::var("SOAK_SECONDS").unwrap_or_else(|_| "6".into());
     let (db, program) = adopted(BINARY);
     let run = program.spawn(&[
         "run",

@@ -19,6 +19,7 @@ use diesel::{
 
 use crate::{
     Schema as _,
+    draw::draw,
     postgres::{Options, PostgresStore, connect},
 };
 
@@ -108,7 +109,7 @@ impl Database {
 
     fn copy(mut keeper: PgConnection, template: &str) -> Self {
         sweep(&mut keeper);
-        let number = fastrand::i32(1..=i32::MAX);
+        let number = i32::try_from(draw() >> 32).unwrap_or(i32::MAX).max(1);
         let locked = ask(&mut keeper, &format!("SELECT pg_try_advisory_lock({LOCKS}, {number}) AS answer"));
         assert!(locked, "two tests drew one number");
         let name = format!("{COPY}{number}");

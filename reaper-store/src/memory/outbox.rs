@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use reaper_core::Effect;
 
-use super::{
-    MemoryStore, later,
-    tables::{Stored, draw},
-};
+use super::{MemoryStore, later, tables::Stored};
 use crate::{
     Outbox, StoreError,
+    draw::draw,
     outbox::{Delivered, Delivery, EffectState, OutboxRow, Posted, Which},
 };
 

@@ -232,11 +232,6 @@ impl Tables {
     }
 }
 
-/// 63 random bits, never 0.
-pub(super) fn draw() -> i64 {
-    fastrand::i64(1..=i64::MAX)
-}
-
 /// A row that is not there.
 pub(super) fn missing(what: &str, id: &Key) -> StoreError {
     StoreError::Database(format!("there is no {what} {id}"))

@@ -3,8 +3,8 @@
 
 use reaper_core::{JobId, RunId, Status, TaskId, Timestamp, job::Exit};
 
-use super::tables::{Inherited, JobRow, Mirror, RunRow, Tables, TaskRow, draw, missing};
-use crate::{StoreError, history::Event};
+use super::tables::{Inherited, JobRow, Mirror, RunRow, Tables, TaskRow, missing};
+use crate::{StoreError, draw::draw, history::Event};
 
 impl Tables {
     /// INSERT of a job.

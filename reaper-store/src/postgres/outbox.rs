@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Outbox, StoreError,
     books::{UNREADABLE, int, outbox_row, tries},
+    draw::draw,
     outbox::{Delivered, Delivery, OutboxRow, Posted, Which},
     values::{bounded_millis, sql_limit},
 };
@@ -113,7 +114,7 @@ fn lease_due(
     for mut row in due.with([("limit", limit.into())]).rows(connection)? {
         let (seq, key, effect, tries) = (row.next_int(), row.next_text(), row.next_text(), tries(&mut row));
         let (Some(seq), Some(key)) = (seq, key) else { continue };
-        let token = fastrand::i64(1..=i64::MAX);
+        let token = draw();
         seqs.push(Some(seq));
         tokens.push(Some(token));
         match effect.as_deref().map(serde_json::from_str) {

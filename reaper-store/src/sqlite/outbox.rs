@@ -9,6 +9,7 @@ use super::{SqliteStore, facts::json, fault::Fault, sql, statement::Statement};
 use crate::{
     Outbox, StoreError,
     books::{UNREADABLE, int, outbox_row, tries},
+    draw::draw,
     outbox::{Delivered, Delivery, OutboxRow, Posted, Which},
     values::{bounded_millis, sql_limit},
 };
@@ -97,7 +98,7 @@ fn lease_due(
     for mut row in due.rows(connection)? {
         let (seq, key, effect, tries) = (row.next_int(), row.next_text(), row.next_text(), tries(&mut row));
         let (Some(seq), Some(key)) = (seq, key) else { continue };
-        let token = fastrand::i64(1..=i64::MAX);
+        let token = draw();
         let values = [("token", token.into()), ("lease", lease.into()), ("seq", seq.into())];
         Statement::new(sql::LEASE, values).run(connection)?;
         match effect.as_deref().map(serde_json::from_str) {
