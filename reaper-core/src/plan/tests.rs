@@ -36,6 +36,22 @@ fn bad() -> BadRow {
 }
 
 #[test]
+fn those_that_live_and_were_not_loaded_count_beside_the_dead() {
+    let beside = |dead: usize, alive: u64| {
+        let mut planner = Planner::new(PassKind::Tick, 100);
+        many(dead, |c| c.dead(DEAD, 2)).for_each(|row| planner.add(row));
+        planner.add_followed(EvidenceKind::BarePid, alive);
+        planner.finish(&mut Breaker::default(), &Clock::at(now()), &BreakerPolicy::default())
+    };
+    let plan = beside(10, 90);
+    assert_eq!(plan.tallies, [(EvidenceKind::BarePid, Tally { followed: 100, dead: 10 })].into());
+    assert_eq!((plan.claim.len(), plan.counts.held), (10, 0));
+    let plan = beside(10, 0);
+    assert_eq!((plan.claim.len(), plan.counts.held), (0, 10), "all that are followed look dead");
+    assert_eq!(beside(0, 0).tallies, [].into(), "nobody is followed");
+}
+
+#[test]
 fn each_kind_of_row_has_its_bucket() {
     let rows = [
         planned(|c| c),
