@@ -75,8 +75,10 @@ fn attempts_are_told_apart_by_their_fence() {
     let mut all = Observations::default();
     assert_eq!(tick(&mut all, DEAD), 1);
     assert_eq!(all.see(PassKind::Tick, &attempt(2), DEAD), 1);
+    assert_eq!(all.count(), 2);
     assert_eq!(tick(&mut all, DEAD), 2);
     all.forget(&attempt(1));
+    assert_eq!(all.count(), 1);
     assert_eq!(all.suspects(), vec![attempt(2)]);
     all.begin(PassKind::Tick);
     assert!(all.suspects().is_empty(), "the second tick did not look at it");

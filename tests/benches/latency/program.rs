@@ -1,9 +1,13 @@
 //! `reaper run` as a child, and what it says of its passes.
 
 use std::{
-    io::{BufRead as _, BufReader, Lines},
-    process::{Child, ChildStdout, Stdio},
-    sync::Arc,
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
+    thread,
 };
 
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection};
@@ -20,7 +24,7 @@ pub struct Reaper {
     database: Database,
     pub store: Arc<dyn Store>,
     program: Program,
-    running: Option<(Child, Lines<BufReader<ChildStdout>>)>,
+    running: Option<(Child, Receiver<String>)>,
 }
 
 impl Reaper {
@@ -63,8 +67,11 @@ impl Reaper {
     pub fn start(&mut self) {
         let mut command = self.program.command(&["run", "--output", "json"]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        // Read at once, whatever is measured meanwhile: it waits for whoever does not take what it says.
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        self.running = Some((child, lines));
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        self.running = Some((child, told));
     }
 
     pub fn pid(&self) -> u32 {
@@ -73,12 +80,14 @@ impl Reaper {
 
     /// What it says of its next pass.
     pub fn pass(&mut self) -> serde_json::Value {
-        let line = self.running.as_mut().unwrap().1.next().expect("it runs").unwrap();
+        let line = self.running.as_ref().unwrap().1.recv().expect("it runs");
         serde_json::from_str(&line).unwrap()
     }
 
     /// Waits for a tick after which so many processes are watched and hardly a row was loaded.
     pub fn until_calm(&mut self, watched: usize) {
+        // What it said before this is old.
+        self.running.as_ref().unwrap().1.try_iter().for_each(drop);
         for _ in 0..3000 {
             let pass = self.pass();
             let calm = pass["counts"]["loaded"].as_u64().unwrap() <= 50;
