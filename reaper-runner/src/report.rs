@@ -172,8 +172,8 @@ pub struct Counters {
     /// Attempts that were finished although they had been requeued: their exit 0 came before anyone took the job again.
     pub late_finishes: u64,
     /// Rescues, whoever's, that were seen to be wrong since this reaper began: the attempt recorded an exit after its job
-    /// had been taken again. Counted anew with each pass that settles
-    /// something, and else once a minute.
+    /// had been taken again. Counted anew with each pass that settles something, and else once a
+    /// minute.
     pub false_rescues: u64,
     /// When the first pass began.
     pub first_run_at: Option<Timestamp>,

@@ -91,7 +91,7 @@ fn main() -> ExitCode {
     if let Some((mutants::NAME, options)) = matches.subcommand()
         && options.get_flag("short")
     {
-        return ci::run_alone(&mutants::SHORT, &workspace, &screen);
+        return ci::run_alone_with(&mutants::STEP, &mutants::sample, &workspace, &screen);
     }
     if let Some((guards::NAME, options)) = matches.subcommand() {
         let only = options.get_one::<String>("only").cloned().unwrap_or_default();

@@ -26,7 +26,9 @@ pub(crate) const STEP: Step = Step {
 };
 
 /// A sample, always the same: another one each time would say now this and now that of one state of the code.
-pub(crate) const SHORT: Step = Step { run: |run| judge(run, Some("0/40")), ..STEP };
+pub(crate) fn sample(run: &mut Run<'_>) -> Result<String, Failed> {
+    judge(run, Some("0/40"))
+}
 
 /// What is changed, and with which features its tests are built.
 const SETS: [(&str, &[&str], &[&str]); 2] = [

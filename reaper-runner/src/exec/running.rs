@@ -175,16 +175,7 @@ impl Worker {
         let mut child =
             start.spawn().map_err(|error| format!("cannot start {}: {error}", hold.program.to_string_lossy()))?;
         let orders = child.stdin.take();
-        let identity = self
-            .probe
-            .identify(child.id())
-            .map_err(|error| format!("the supervisor cannot be identified: {error}"));
-        let entered =
-            identity.and_then(|identity| match self.probe.cgroups().map(|cgroups| cgroups.enter(&identity)) {
-                None | Some(Ok(())) => Ok(identity),
-                Some(Err(error)) => Err(format!("the supervisor has no cgroup of its own: {error}")),
-            });
-        match entered {
+        match identified(&self.probe, &child) {
             Ok(identity) => Ok(Supervisor { child, orders, identity }),
             Err(why) => {
                 drop(orders);
@@ -207,14 +198,10 @@ impl Worker {
         let mut start = Command::new(&hold.program);
         start.args(&hold.arguments).args(["--", "true"]).stdin(Stdio::piped());
         let mut child = start.spawn().map_err(|error| format!("{}: {error}", hold.program.to_string_lossy()))?;
-        let identity = probe.identify(child.id()).map_err(|error| error.to_string());
-        let entered = identity.and_then(|identity| {
-            let entered = cgroups.enter(&identity).map_err(|error| error.to_string());
-            entered.map(|()| identity)
-        });
+        let identified = identified(probe, &child);
         drop(child.stdin.take());
         child.wait().ok();
-        entered.map(|identity| cgroups.remove(&identity))
+        identified.map(|identity| cgroups.remove(&identity))
     }
 
     /// Lets the command go, and watches over it until its supervisor has ended.
@@ -347,6 +334,17 @@ impl Supervisor {
             tracing::debug!(%error, "a supervisor that was not let go was not seen to end");
         }
     }
+}
+
+/// The identity of a supervisor that was just started. Where executors have cgroups it is in its own by then.
+fn identified(probe: &LocalProbe, child: &Child) -> Result<ProcessIdentity, String> {
+    let cannot = |error| format!("the supervisor cannot be identified: {error}");
+    let identity = probe.identify(child.id()).map_err(cannot)?;
+    if let Some(cgroups) = probe.cgroups() {
+        let has_none = |error| format!("the supervisor has no cgroup of its own: {error}");
+        cgroups.enter(&identity).map_err(has_none)?;
+    }
+    Ok(identity)
 }
 
 /// Tells when a child has ended, and leaves it unreaped, so that its number stays its own.

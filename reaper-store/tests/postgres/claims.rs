@@ -11,7 +11,7 @@ use reaper_store::{
     postgres::Options,
 };
 
-use crate::database::Database;
+use crate::{database::Database, effects};
 
 pub(crate) fn claim(job: &JobSnapshot, settlement: Settlement) -> Claim {
     Claim {
@@ -164,21 +164,7 @@ fn a_claim_whose_effect_cannot_be_stored_is_none() {
          CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no room'; END $$;
          CREATE TRIGGER owner BEFORE INSERT ON reaper_outbox FOR EACH ROW WHEN (NEW.job_id = 2) EXECUTE FUNCTION no()",
     );
-    let claims: Vec<_> = (1..=3)
-        .map(|id| {
-            let alert = reaper_core::Alert { kind: "job_failed".into(), job: Some(id.into()), text: "t".into() };
-            let effect = Some(reaper_core::Effect::Alert(alert));
-            Claim { effect, ..claim(&database.job(id), Settlement::Fail) }
-        })
-        .collect();
-    let outcomes = database.store.settle(&claims).unwrap();
-    assert!(
-        matches!(&outcomes[..], [Outcome::Won, Outcome::Refused(why), Outcome::Won] if why.contains("no room"))
-    );
-    let status = |id: i64| database.job(id).status;
-    assert_eq!([1, 2, 3].map(status), [Status::Failed, Status::Running, Status::Failed]);
-    assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_events WHERE job_id = 2"), Some(0));
-    assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_outbox"), Some(2));
+    effects::refused_for_the_second(&database);
 }
 
 /// The whole set fails for a reason that is no row's: nothing is split, nothing is changed.

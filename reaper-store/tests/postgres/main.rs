@@ -14,6 +14,8 @@ mod at_once;
 mod claims;
 mod contract;
 mod database;
+#[path = "../both/effects.rs"]
+mod effects;
 mod errors;
 mod foreign;
 mod migrate;

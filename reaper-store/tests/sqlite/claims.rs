@@ -10,7 +10,7 @@ use reaper_store::{
     facts::{Cursor, Here, Wanted},
 };
 
-use crate::database::Database;
+use crate::{database::Database, effects};
 
 pub(crate) fn claim(job: &JobSnapshot, settlement: Settlement) -> Claim {
     Claim {
@@ -170,21 +170,7 @@ fn a_claim_whose_effect_cannot_be_stored_is_none() {
         "INSERT INTO jobs (agent, repo, status, pid) VALUES ('a', 'r', 'running', 1), ('a', 'r', 'running', 2), ('a', 'r', 'running', 3);
          CREATE TRIGGER owner BEFORE INSERT ON reaper_outbox WHEN NEW.job_id = 2 BEGIN SELECT RAISE(ABORT, 'no room'); END",
     );
-    let claims: Vec<_> = (1..=3)
-        .map(|id| {
-            let alert = reaper_core::Alert { kind: "job_failed".into(), job: Some(id.into()), text: "t".into() };
-            let effect = Some(reaper_core::Effect::Alert(alert));
-            Claim { effect, ..claim(&database.job(id), Settlement::Fail) }
-        })
-        .collect();
-    let outcomes = database.store.settle(&claims).unwrap();
-    assert!(
-        matches!(&outcomes[..], [Outcome::Won, Outcome::Refused(why), Outcome::Won] if why.contains("no room"))
-    );
-    let status = |id: i64| database.job(id).status;
-    assert_eq!([1, 2, 3].map(status), [Status::Failed, Status::Running, Status::Failed]);
-    assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_events WHERE job_id = 2"), Some(0));
-    assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_outbox"), Some(2));
+    effects::refused_for_the_second(&database);
 }
 
 /// The whole set fails for a reason that is no row's: nothing is split, nothing is changed.

@@ -16,6 +16,8 @@ mod claims;
 #[cfg(feature = "contract")]
 mod contract;
 mod database;
+#[path = "../both/effects.rs"]
+mod effects;
 mod errors;
 #[cfg(feature = "contract")]
 mod foreign;

@@ -55,17 +55,18 @@ impl Group {
     pub(in super::super) fn enter(&self, pid: u32) -> Result<(), CgroupError> {
         self.sweep();
         let procs = self.path.join("cgroup.procs");
-        let mut tries = 0;
+        let mut tries = 0_usize;
         loop {
-            match fs::create_dir(&self.path) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(&self.path, error)),
-                Ok(()) | Err(_) => {}
+            if let Err(error) = fs::create_dir(&self.path)
+                && error.kind() != ErrorKind::AlreadyExists
+            {
+                return Err(failed(&self.path, error));
             }
-            tries = usize::saturating_add(tries, 1);
+            tries = tries.saturating_add(1);
             match fs::write(&procs, pid.to_string()) {
                 Ok(()) => return Ok(()),
                 // Somebody has swept it away: it was still empty.
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound) && tries < TRIES => {}
+                Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => {}
                 Err(error) => {
                     self.remove();
                     return Err(failed(&procs, error));
@@ -139,13 +140,13 @@ impl Group {
     /// It and the groups in it, each before its own.
     fn with_below(&self) -> Vec<PathBuf> {
         let mut groups = vec![self.path.clone()];
-        let mut next = 0;
+        let mut next = 0_usize;
         while let Some(group) = groups.get(next) {
             let entries = fs::read_dir(group).into_iter().flatten().filter_map(Result::ok);
             let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
             let below: Vec<PathBuf> = below.map(|entry| entry.path()).collect();
             groups.extend(below);
-            next = usize::saturating_add(next, 1);
+            next = next.saturating_add(1);
         }
         groups
     }
