@@ -1,7 +1,9 @@
 //! `cargo xtask guards`: each guard of the protocol is broken in turn, and at least two kinds of test have to turn red.
 //!
 //! `tests/guards.toml` lists the guards with the changes that break them. They are made in a copy of the sources in the target
-//! folder, so that nothing of the project's own is ever wrong. First the copy is tried as it is: all has to be green.
+//! folder, so that nothing of the project's own is ever wrong. First the copy is tried as it is: all has to be green. A guard
+//! that stands in several stores is broken in all of them at once, and then in each by itself, which the suite that every
+//! store passes has to see.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,8 +12,11 @@ use std::{
     process::Command,
 };
 
+#[cfg(unix)]
+use crate::pg::{self, Cluster, Durability};
 use crate::{
     files::files,
+    heard::Heard,
     run::Run,
     step::{Failed, Output, Step},
     workspace::Workspace,
@@ -23,7 +28,7 @@ pub(crate) const NAME: &str = "guards";
 /// All of them.
 pub(crate) const STEP: Step = Step {
     name: NAME,
-    about: "Each guard of the protocol broken in turn: two kinds of test have to see it (an hour)",
+    about: "Each guard of the protocol broken in turn: two kinds of test have to see it (hours)",
     output: Output::Shown,
     run: |run| judge(run, ""),
 };
@@ -31,8 +36,8 @@ pub(crate) const STEP: Step = Step {
 /// Where the guards are listed.
 pub(crate) const LIST: &str = "tests/guards.toml";
 
-/// The tests that are asked: where they stand, and of which kind they are. Those on PostgreSQL say that they are skipped.
-const KINDS: [(&str, &str); 12] = [
+/// The tests that are asked: where they stand, and of which kind they are.
+const KINDS: [(&str, &str); 13] = [
     ("reaper-core", "rules"),
     ("reaper-store", "contract"),
     ("reaper-gate", "advance"),
@@ -43,18 +48,33 @@ const KINDS: [(&str, &str); 12] = [
     ("reaper-tests::seed_program", "program"),
     ("reaper-tests::faults", "faults"),
     ("reaper-tests::crash", "crashes"),
+    ("reaper-tests::postgres", "faults"),
     ("reaper-tests::watching", "processes"),
     ("reaper-tests::exec", "processes"),
 ];
 
-/// A text that is kept of each statement sees a change of it, whatever it does.
-const WHICH: &str = "not test(/golden|postgres/)";
+/// A text that is kept of each statement sees a change of it, whatever it does. Beside those all, but not the slow ones that
+/// kill a server or the program again and again: what they are about is tried on SQLite, too.
+const WHICH: &str = "not test(/golden/) and not (binary(crash) and test(/postgres/)) \
+     and not (binary(postgres) and test(/outage|hosts|requeue_fall|durable/))";
 
 /// No healthy test takes as long.
 const LIMITS: &str = "[profile.default]\nslow-timeout = { period = \"60s\", terminate-after = 5 }\n";
 
 /// So many sequences of the machine.
 const CASES: &str = "60";
+
+/// Which tests are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// All of [`KINDS`].
+    All,
+    /// Those of single crates and the suite that every store passes.
+    Stores,
+}
+
+/// The files of the suite that every store passes, and of what stands beside it.
+const STORES: [&str; 4] = ["contract_memory", "sqlite", "postgres", "settled_once"];
 
 /// So many kinds have to see a broken guard.
 const ENOUGH: usize = 2;
@@ -67,26 +87,29 @@ const ENOUGH: usize = 2;
 pub(crate) fn judge(run: &mut Run<'_>, only: &str) -> Result<String, Failed> {
     let guards = listed(&run.workspace.read(LIST)?)?;
     let copy = Copy::make(run.workspace)?;
-    let as_it_is = copy.red(run)?;
+    let as_it_is = copy.red(run, Asked::All)?;
     if !as_it_is.is_empty() {
         return Err(Failed(format!("nothing is broken, and yet: {}", shown(&as_it_is))));
     }
     let (mut lines, mut faults) = (Vec::new(), Vec::new());
     for guard in guards.iter().filter(|guard| guard.name.contains(only)) {
-        let before = copy.change(&guard.changes)?;
-        let red = copy.red(run);
-        // Each file as it was before its first change, which comes last.
-        for (path, text) in before.into_iter().rev() {
-            fs::write(path, text)?;
-        }
-        let red = red?;
-        lines.push(format!("| {} | {} | {} |", guard.name, guard.breaks, shown(&red)));
+        let changes: Vec<_> = guard.changes.iter().collect();
+        let red = copy.broken(run, &changes, Asked::All)?;
         if red.len() < ENOUGH {
             faults.push(format!("{}: too few kinds of test see it broken: {}", guard.name, shown(&red)));
         }
+        let mut alone = Vec::new();
+        for (home, changes) in guard.homes() {
+            let red = copy.broken(run, &changes, Asked::Stores)?;
+            if red.is_empty() {
+                faults.push(format!("{}: no test sees it broken in {home} alone", guard.name));
+            }
+            alone.push(format!("{home} {}", red.values().map(BTreeSet::len).sum::<usize>()));
+        }
+        lines.push(format!("| {} | {} | {} | {} |", guard.name, guard.breaks, shown(&red), alone.join(", ")));
     }
-    run.say("| broken | breaks | kinds of test that turn red, and how many of each |");
-    run.say("|---|---|---|");
+    run.say("| broken | breaks | kinds of test that turn red, and how many of each | broken in one store alone |");
+    run.say("|---|---|---|---|");
     for line in &lines {
         run.say(line);
     }
@@ -106,6 +129,17 @@ struct Guard {
     changes: Vec<Change>,
 }
 
+impl Guard {
+    /// The stores that it stands in, with the changes that break it there; none where it stands in one place.
+    fn homes(&self) -> BTreeMap<&'static str, Vec<&Change>> {
+        let mut homes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for change in &self.changes {
+            homes.entry(change.home()).or_default().push(change);
+        }
+        if homes.len() < 2 { BTreeMap::new() } else { homes }
+    }
+}
+
 /// A piece of a file in place of another.
 #[derive(Debug, PartialEq, Eq)]
 struct Change {
@@ -115,6 +149,12 @@ struct Change {
 }
 
 impl Change {
+    /// The store that the file belongs to: what is no database's is the guard that the one in memory and the model ask.
+    fn home(&self) -> &'static str {
+        let is_in = |name: &str| self.file.split('/').any(|part| part == name);
+        ["sqlite", "postgres"].into_iter().find(|name| is_in(name)).unwrap_or("memory")
+    }
+
     /// A text with the change made.
     fn made_in(&self, text: &str) -> Result<String, Failed> {
         match text.matches(&self.from).count() {
@@ -179,7 +219,7 @@ impl<'w> Copy<'w> {
     }
 
     /// Makes changes in turn. Answers with each file as it was before.
-    fn change(&self, changes: &[Change]) -> Result<Vec<(PathBuf, String)>, Failed> {
+    fn change(&self, changes: &[&Change]) -> Result<Vec<(PathBuf, String)>, Failed> {
         let mut before = Vec::new();
         for change in changes {
             let path = self.root.join(&change.file);
@@ -190,31 +230,54 @@ impl<'w> Copy<'w> {
         Ok(before)
     }
 
+    /// The tests that fail while these changes are made, by their kinds.
+    fn broken(&self, run: &mut Run<'_>, changes: &[&Change], asked: Asked) -> Result<Red, Failed> {
+        let before = self.change(changes)?;
+        let red = self.red(run, asked);
+        // Each file as it was before its first change, which comes last.
+        for (path, text) in before.into_iter().rev() {
+            fs::write(path, text)?;
+        }
+        red
+    }
+
     /// The tests that fail, by their kinds.
-    fn red(&self, run: &mut Run<'_>) -> Result<Red, Failed> {
+    fn red(&self, run: &mut Run<'_>, asked: Asked) -> Result<Red, Failed> {
         let mut command = self.cargo();
-        command.args(["nextest", "run", "--workspace", "--exclude", "xtask", "--all-features", "--no-fail-fast"]);
-        command.args(["--lib", "--filterset", WHICH, "--status-level", "fail", "--final-status-level", "none"]);
+        command.args(["nextest", "run", "--all-features", "--no-fail-fast"]);
+        command.args(match asked {
+            Asked::All => ["--workspace", "--exclude", "xtask"].as_slice(),
+            Asked::Stores => {
+                &["--package", "reaper-core", "--package", "reaper-store", "--package", "reaper-gate"]
+            }
+        });
+        command.args(["--filterset", WHICH, "--status-level", "fail", "--final-status-level", "none"]);
         // What is broken may wait for ever for what does not come.
         let limits = self.root.with_file_name("nextest.toml");
         fs::write(&limits, LIMITS)?;
         command.arg("--config-file").arg(limits);
-        for test in ["contract_memory", "sqlite", "settled_once", "runner"] {
+        command.arg("--lib");
+        for test in STORES {
             command.args(["--test", test]);
         }
-        for (place, _) in KINDS {
-            if let Some((_, test)) = place.split_once("::") {
+        if asked == Asked::All {
+            let files = KINDS.iter().filter_map(|(place, _)| place.split_once("::"));
+            for test in ["runner"].into_iter().chain(files.map(|(_, test)| test)) {
                 command.args(["--test", test]);
             }
         }
-        command.env("MACHINE_CASES", CASES).env_remove("DATABASE_URL");
-        let mut seen = Seen::default();
-        let ended = run.call(command, &mut |line| seen.read(line));
-        if !seen.has_ended {
+        command.env("MACHINE_CASES", CASES);
+        #[cfg(unix)]
+        let cluster = Cluster::start(Durability::Volatile)?;
+        #[cfg(unix)]
+        pg::name_in(&mut command, &cluster);
+        let mut heard = Heard::default();
+        let ended = run.call_choosing(command, &mut |line| heard.line(line));
+        if !heard.has_ended() {
             ended?;
             return Err(Failed("no test ran".to_owned()));
         }
-        Ok(seen.red)
+        Ok(by_kind(&heard))
     }
 
     fn cargo(&self) -> Command {
@@ -231,39 +294,26 @@ fn build(sources: &Path) -> PathBuf {
 /// The tests that failed, by their kinds.
 type Red = BTreeMap<&'static str, BTreeSet<String>>;
 
+/// Counts the tests that failed. The longest name that fits tells the kind: what stands in a test's file is of another kind
+/// than its crate's own.
+fn by_kind(heard: &Heard) -> Red {
+    let mut red = Red::new();
+    for (place, name) in &heard.failed {
+        let kinds = KINDS.iter().filter(|(known, _)| {
+            place.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        });
+        if let Some((_, kind)) = kinds.max_by_key(|(known, _)| known.len()) {
+            red.entry(kind).or_default().insert(name.clone());
+        }
+    }
+    red
+}
+
 fn shown(red: &Red) -> String {
     if red.is_empty() {
         return "none".to_owned();
     }
     red.iter().map(|(kind, tests)| format!("{kind} {}", tests.len())).collect::<Vec<_>>().join(", ")
-}
-
-/// What the test runner says.
-#[derive(Debug, Default)]
-struct Seen {
-    red: Red,
-    has_ended: bool,
-}
-
-impl Seen {
-    fn read(&mut self, line: &str) {
-        let line = line.trim();
-        self.has_ended |= line.starts_with("Summary [");
-        let Some((how, rest)) = line.split_once('[') else { return };
-        if !matches!(how.trim(), "FAIL" | "TIMEOUT" | "SIGABRT" | "SIGSEGV" | "ABORT") {
-            return;
-        }
-        // After the time, and a count where there is one: where the test stands, and its name.
-        let words: Vec<&str> = rest.split_whitespace().collect();
-        let [.., place, name] = words.as_slice() else { return };
-        // The longest name that fits: what stands in a test's file is of another kind than the crate's.
-        let kinds = KINDS.iter().filter(|(known, _)| {
-            place.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        });
-        if let Some((_, kind)) = kinds.max_by_key(|(known, _)| known.len()) {
-            self.red.entry(kind).or_default().insert((*name).to_owned());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -290,7 +340,7 @@ mod tests {
 
     #[test]
     fn failures_are_told_by_kind() {
-        let mut seen = Seen::default();
+        let mut heard = Heard::default();
         for line in [
             "        PASS [   0.005s] reaper-core decide::tests::a",
             "        FAIL [   0.005s] (12/99) reaper-core decide::tests::b",
@@ -299,9 +349,20 @@ mod tests {
             "        FAIL [   0.005s] (13/99) reaper-tests::hostile tc01",
             "     Summary [ 100.000s] 99 tests run",
         ] {
-            seen.read(line);
+            heard.line(line);
         }
-        assert_eq!(shown(&seen.red), "contract 1, program 1, rules 1");
-        assert!(seen.has_ended);
+        assert_eq!(shown(&by_kind(&heard)), "contract 1, program 1, rules 1");
+    }
+
+    #[test]
+    fn a_guard_of_several_stores_is_broken_in_each_by_itself() {
+        let change = |file: &str| Change { file: file.into(), from: "x".into(), to: "y".into() };
+        let files = ["reaper-store/src/guard.rs", "reaper-store/src/sqlite/a.rs", "reaper-store/src/sqlite/b.rs"];
+        let mut guard =
+            Guard { name: "g".into(), breaks: "I1".into(), changes: files.into_iter().map(change).collect() };
+        let homes: Vec<_> = guard.homes().into_iter().map(|(home, changes)| (home, changes.len())).collect();
+        assert_eq!(homes, [("memory", 1), ("sqlite", 2)]);
+        guard.changes.remove(0);
+        assert!(guard.homes().is_empty());
     }
 }

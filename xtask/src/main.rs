@@ -18,8 +18,10 @@ mod features;
 mod files;
 mod fmt;
 mod guards;
+mod heard;
 mod markdown;
 mod mutants;
+mod packages;
 mod peers;
 #[cfg(unix)]
 mod pg;

@@ -41,9 +41,17 @@ impl<'a> Run<'a> {
 
     /// Writes a line of output.
     pub(crate) fn say(&mut self, line: &str) {
+        self.keep(line);
+        self.show(line);
+    }
+
+    fn keep(&mut self, line: &str) {
         if let Some((log, _)) = &mut self.log {
             writeln!(log, "{}", plain(line)).ok();
         }
+    }
+
+    fn show(&mut self, line: &str) {
         if self.echo {
             self.screen.line(line);
             return;
@@ -76,13 +84,31 @@ impl<'a> Run<'a> {
     /// # Errors
     ///
     /// When it cannot be started or does not exit with 0.
-    pub(crate) fn call(&mut self, mut command: Command, watch: &mut dyn FnMut(&str)) -> Result<(), Failed> {
+    pub(crate) fn call(&mut self, command: Command, watch: &mut dyn FnMut(&str)) -> Result<(), Failed> {
+        self.call_choosing(command, &mut |line| {
+            watch(line);
+            true
+        })
+    }
+
+    /// The same where only those lines are shown that `chooses` wants. All are in the log.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started or does not exit with 0.
+    pub(crate) fn call_choosing(
+        &mut self,
+        mut command: Command,
+        chooses: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(), Failed> {
         command.env("CARGO_TERM_COLOR", if self.screen.colours() { "always" } else { "never" });
         let words = words(&command);
         self.say(&format!("$ {words}"));
         let status = process::stream(command, &mut |line| {
-            watch(&plain(line));
-            self.say(line);
+            self.keep(line);
+            if chooses(&plain(line)) {
+                self.show(line);
+            }
         })
         .map_err(|error| Failed::because(format!("cannot run {words}"), error))?;
         if status.success() { Ok(()) } else { Err(Failed::because(words, status)) }

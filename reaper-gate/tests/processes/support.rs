@@ -183,6 +183,10 @@ pub(crate) fn again(test: &str, behind: &[&str]) -> bool {
             let ran = command.output().unwrap();
             let said = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
             assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+            // What it cannot show there is to be heard here.
+            for line in said.lines().filter(|line| line.trim_start().starts_with("SKIPPED")) {
+                eprintln!("{line}");
+            }
             return true;
         }
         Ok(tried) => String::from_utf8_lossy(&tried.stderr).into_owned(),

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
-use crate::step::Failed;
+use crate::{packages, step::Failed};
 
 /// A user and a group by their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,18 +13,13 @@ pub(super) struct Account {
     pub(super) group: u32,
 }
 
-/// Whether this program runs as root.
-pub(super) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 /// The account to change to, or nothing where one may stay what one is.
 ///
 /// # Errors
 ///
 /// When this program runs as root and no unprivileged account of a known name exists.
 pub(super) fn to_run_as() -> Result<Option<Account>, Failed> {
-    if !is_root() {
+    if !packages::is_root() {
         return Ok(None);
     }
     let passwd =

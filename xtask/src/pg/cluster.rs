@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{account, programs::Programs};
-use crate::step::Failed;
+use crate::{packages, step::Failed};
 
 /// Whether what the server says is stored would survive a fall of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,8 +160,8 @@ fn free_port() -> io::Result<u16> {
 /// A new folder that nobody else can look into, short enough to hold a socket and open to the server's account.
 fn new_folder() -> io::Result<PathBuf> {
     let temporary = env::temp_dir();
-    let suits =
-        temporary.as_os_str().len() <= LONGEST_FOLDER && (!account::is_root() || account::may_work_in(&temporary));
+    let suits = temporary.as_os_str().len() <= LONGEST_FOLDER
+        && (!packages::is_root() || account::may_work_in(&temporary));
     let parent = if suits { temporary } else { PathBuf::from("/tmp") };
     loop {
         let folder =

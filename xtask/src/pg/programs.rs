@@ -2,13 +2,14 @@
 
 use std::{
     env, fs,
-    io::{self, Write},
     path::PathBuf,
     process::{Command, Stdio},
 };
 
-use super::account;
-use crate::step::Failed;
+use crate::{
+    packages::{self, POSTGRES},
+    step::Failed,
+};
 
 /// The two programs that a cluster needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ impl Programs {
         if let Some(found) = Self::find() {
             return Ok(found);
         }
-        if account::is_root() {
-            install()?;
+        if packages::is_root() {
+            packages::install(&[&POSTGRES]).map_err(|failed| Failed(format!("{failed}; {MISSING}")))?;
         }
         Self::find().ok_or_else(|| Failed(MISSING.to_owned()))
     }
@@ -81,51 +82,6 @@ fn newest_first(pattern: &str) -> Vec<PathBuf> {
     found.sort_by(|one, other| other.cmp(one));
     found.into_iter().map(|(_, folder)| folder).collect()
 }
-
-/// Has the system's package manager install the server. What it says goes to standard error.
-///
-/// # Errors
-///
-/// When it fails, or when none that is known here exists.
-fn install() -> Result<(), Failed> {
-    let manager =
-        MANAGERS.iter().find(|manager| on_path(manager.program)).ok_or_else(|| Failed(MISSING.to_owned()))?;
-    for arguments in manager.calls {
-        let words = format!("{} {}", manager.program, arguments.join(" "));
-        writeln!(io::stderr(), "PostgreSQL's server programs are missing: {words}").ok();
-        let mut command = Command::new(manager.program);
-        command
-            .args(*arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .stdout(io::stderr());
-        let status = command.status().map_err(|error| Failed::because(format!("cannot run {words}"), error))?;
-        if !status.success() {
-            return Err(Failed(format!("{words}: {status}; {MISSING}")));
-        }
-    }
-    Ok(())
-}
-
-fn on_path(program: &str) -> bool {
-    env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).is_file())
-}
-
-/// A package manager and how it is called, call after call.
-#[derive(Debug)]
-struct Manager {
-    program: &'static str,
-    calls: &'static [&'static [&'static str]],
-}
-
-const MANAGERS: [Manager; 3] = [
-    Manager {
-        program: "apt-get",
-        calls: &[&["update"], &["install", "-y", "--no-install-recommends", "postgresql"]],
-    },
-    Manager { program: "apk", calls: &[&["add", "--no-cache", "postgresql"]] },
-    Manager { program: "dnf", calls: &[&["install", "-y", "postgresql-server"]] },
-];
 
 /// Where packages put the programs, which are often not in `PATH`: Debian, Alpine, the project's own RPMs, sources,
 /// Homebrew.
