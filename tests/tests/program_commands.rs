@@ -136,10 +136,12 @@ fn stale_leases_are_listed_and_removed() {
     fs::write(&stale, r#"{"pid": 1, "host": "h", "acquired_at": "2020-01-01T00:00:00Z"}"#).unwrap();
     let broken = dir.join(format!("b{suffix}"));
     fs::write(&broken, "{").unwrap();
+    fs::write(dir.join(format!("\u{1b}[31m{suffix}")), "{").unwrap();
     let set = ["--set", "leases.dir=leases"];
     let listed = program.run(&[&["leases"][..], &set].concat()).ok();
     assert!(listed.stdout.contains("stale") && listed.stdout.contains("left alone"), "{}", listed.stdout);
     assert!(listed.stdout.lines().all(|line| line.chars().count() <= 80), "{}", listed.stdout);
+    assert!(!listed.stdout.contains('\u{1b}'), "{}", listed.stdout);
     let _removed = program.run(&[&["leases", "reclaim"][..], &set].concat()).ok();
     assert!(!stale.exists() && broken.exists());
     let _none = program.run(&[&["leases", "reclaim"][..], &set].concat()).with_code(3);

@@ -57,3 +57,30 @@ fn a_later_layer_wins_over_an_earlier_one() {
         program.command(&["mode", "--set", "mode=enforce"]).env("REAPER_MODE", "report").output().unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().contains("configured enforce"));
 }
+
+#[test]
+fn the_database_of_the_command_line_wins_over_the_environment_s() {
+    let (db, program) = adopted(BINARY);
+    let other = db.dir().join("other.db");
+    std::fs::write(&other, "").unwrap();
+    // `DATABASE_URL` names the adopted one; this one was never migrated.
+    for args in [["status", "--set", "database_url=other.db"], ["status", "--database-url", "other.db"]] {
+        assert!(program.run(&args).with_code(4).stderr.contains("reaper migrate"), "{args:?}");
+    }
+    program.configure("database_url = \"jobs.db\"\n");
+    assert_eq!(with_variable(&program, "DATABASE_URL", "").code, 0, "an empty variable names none");
+    assert_ne!(with_variable(&program, "DATABASE_URL", "other.db").code, 0);
+}
+
+#[test]
+fn a_name_that_looks_like_a_number_is_a_name() {
+    let (_db, program) = adopted(BINARY);
+    for (name, value) in
+        [("REAPER_HOST", "42"), ("REAPER_INSTANCE", "1.50"), ("REAPER_NOTIFY__TELEGRAM__CHAT_ID", "-100200300")]
+    {
+        program.configure("[notify.telegram]\ntoken = \"1:a\"\nchat_id = \"9\"\n");
+        let ended = with_variable(&program, name, value);
+        assert_eq!(ended.code, 0, "{name}: {}", ended.stderr);
+    }
+    let _status = program.run(&["status", "--set", "host=42", "--set", "instance=true"]).ok();
+}

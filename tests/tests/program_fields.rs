@@ -134,9 +134,15 @@ fn f28_a_hostile_effect_and_event_are_shown_plainly() {
              VALUES ({text}, '{{}}', 'dead', 0, 0, {text});
              INSERT INTO reaper_events (id, at, job_id, actor, action, rule, reason, from_status, to_status, evidence,
                 agent, signature, late_code, late_at)
-             VALUES (abs(random()), 0, 1, {text}, {text}, {text}, {text}, {text}, {text}, '{{}}', {text}, {text}, {text}, 0);"
+             VALUES (abs(random()), 0, 1, {text}, {text}, {text}, {text}, {text}, {text}, '{{}}', {text}, {text}, {text}, 0);
+             INSERT INTO reaper_outbox (key, effect, state, created_at, due_at)
+             VALUES ('alert' || {text}, '{{\"alert\":{{\"kind\":\"k\",\"job\":null,\"text\":\"t\"}}}}', 'pending', 0, 0);"
         ));
     }
+    // It delivers the alerts, and says their keys.
+    let ended = program.run(&["tick"]).ok();
+    assert!(ended.stdout.contains("delivered alert"), "{}", ended.stdout);
+    is_plain("tick", &ended);
     for command in ["outbox", "history", "signatures"] {
         for output in ["text", "json"] {
             let since: &[&str] = if command == "signatures" { &["--since", "1970-01-01"] } else { &[] };

@@ -1,10 +1,18 @@
 //! `run` and its signals, and two programs on one database at once.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
+
+use std::{
+    fs,
+    io::PipeWriter,
+    process::{Command, Stdio},
+};
+
 use reaper_tests::{
     database::Database,
     jobs::RunningJob,
     processes::dead_pid,
-    program::{adopted, eventually, signal},
+    program::{adopted, eventually, signal, skipped},
 };
 use rustix::process::Signal;
 
@@ -99,4 +107,64 @@ fn a_run_that_is_killed_leaves_a_database_that_works() {
     let _tick = program.run(&["tick", "--set", "dead_ticks=1"]).ok();
     assert_eq!(db.status(second), "queued");
     assert_eq!(db.value("SELECT integrity_check FROM pragma_integrity_check").as_deref(), Some("ok"));
+}
+
+/// A log that cannot be written is lost, and nothing else.
+#[test]
+fn a_standard_error_that_nobody_reads_ends_no_loop() {
+    let (db, program) = adopted(BINARY);
+    let said = db.dir().join("passes.jsonl");
+    let mut command = program.command(&RUN);
+    command.stdin(Stdio::null()).stdout(fs::File::create(&said).unwrap()).stderr(nobody_reads());
+    let mut run = command.spawn().unwrap();
+    // Every pass fails, and logs that.
+    db.sql(SPOILT);
+    eventually("a pass fails", || fs::read_to_string(&said).unwrap().contains("nonsense"));
+    db.sql("DELETE FROM reaper_settings WHERE key = 'mode'");
+    let job = dead(&db);
+    eventually("the loop goes on", || db.status(job) == "queued");
+    signal(&run, Signal::TERM);
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn an_exit_code_is_the_same_where_nobody_reads_the_output() {
+    let (db, program) = adopted(BINARY);
+    let code = |args: &[&str]| {
+        let mut command = program.command(args);
+        command.stdin(Stdio::null()).stdout(nobody_reads()).stderr(Stdio::null());
+        command.status().unwrap().code()
+    };
+    let _enqueued = program.run(&["enqueue", "--agent", "developer", "--repo", "shop"]).ok();
+    assert_eq!(code(&["exec", "--output", "json", "--", "false"]), Some(6), "requeued");
+    let job = dead(&db);
+    assert_eq!(code(&["tick", "--times", "2", "--interval", "1ms"]), Some(0));
+    assert_eq!(db.status(job), "queued", "both passes were made");
+    db.sql(SPOILT);
+    assert_eq!(code(&["tick", "--times", "2", "--interval", "1ms"]), Some(1));
+}
+
+/// Children whose ends are ignored leave no exit code, and a disposition of signals is inherited.
+#[test]
+fn a_program_that_was_told_to_ignore_its_children_hears_of_them() {
+    let (db, program) = adopted(BINARY);
+    let _enqueued = program.run(&["enqueue", "--agent", "developer", "--repo", "shop"]).ok();
+    let tried = Command::new("env").args(["--ignore-signal=CHLD", "true"]).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        return skipped("there is no `env` that makes a signal ignored");
+    }
+    let mut deaf = Command::new("env");
+    deaf.arg("--ignore-signal=CHLD").arg(program.binary()).args(["exec", "--", "true"]);
+    let ended = deaf.current_dir(program.dir()).env("DATABASE_URL", db.url()).output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(db.value("SELECT exit_code FROM agent_runs").as_deref(), Some("0"));
+}
+
+/// What no pass can read.
+const SPOILT: &str = "INSERT INTO reaper_settings (key, value) VALUES ('mode', 'nonsense')";
+
+/// A pipe that has no reader any more.
+fn nobody_reads() -> PipeWriter {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    writer
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask mutants`: each small change of the code that decides has to turn a test red, or stands in a list with the
 //! reason why none can.
 //!
-//! `cargo mutants` changes the core, the guards and what a load is made of, one thing at a time, and runs the tests of the
+//! `cargo mutants` changes the core, the guards, the advance and what a load is made of, one thing at a time, and runs the tests of the
 //! crate against each change. What is left must stand in `reaper-core/docs/mutants.md`. The SQL of the guards and
 //! of the loading queries is text, which it cannot change: the contract and the golden files look at that.
 
@@ -31,7 +31,7 @@ pub(crate) fn sample(run: &mut Run<'_>) -> Result<String, Failed> {
 }
 
 /// What is changed, and with which features its tests are built.
-const SETS: [(&str, &[&str], &[&str]); 2] = [
+const SETS: [(&str, &[&str], &[&str]); 3] = [
     ("reaper-core", &["--all-features"], &["reaper-core/src/**"]),
     (
         "reaper-store",
@@ -42,14 +42,16 @@ const SETS: [(&str, &[&str], &[&str]); 2] = [
             "reaper-store/src/parts.rs",
             "reaper-store/src/row.rs",
             "reaper-store/src/bisect.rs",
+            "reaper-store/src/sqlite/attempts.rs",
             "reaper-store/src/sqlite/claims.rs",
             "reaper-store/src/sqlite/load.rs",
         ],
     ),
+    ("reaper-gate", &["--features", "sqlite"], &["reaper-gate/src/advance/**"]),
 ];
 
-/// What tests alone use.
-const NO_PRODUCT: [&str; 3] = ["**/tests.rs", "**/strategy.rs", "**/sample.rs"];
+/// What tests alone use, and what belongs to the database that is not built.
+const NO_PRODUCT: [&str; 4] = ["**/tests.rs", "**/strategy.rs", "**/sample.rs", "**/postgres/**"];
 
 fn judge(run: &mut Run<'_>, shard: Option<&str>) -> Result<String, Failed> {
     tools::subcommand(run, NAME, VERSION)?;

@@ -95,10 +95,10 @@ pub(super) fn exec(context: &Context, args: ExecArgs) -> Result<(), Failure> {
     let Some(execution) = worker.run_one(&wants, &orders).map_err(failure)? else {
         return Err(nothing_taken(&world, &wants));
     };
-    tell(out, &execution)?;
+    let told = tell(out, &execution);
     match execution.end {
-        End::Done => Ok(()),
-        // All that there is to say was said.
+        End::Done => told,
+        // All that there is to say was said, or nobody reads it: the exit code says it too.
         End::Requeued(_) | End::Failed(_) => Err(Failure::new(Exit::NotWell, "")),
         End::TakenAway => Err(Failure::new(Exit::TakenAway, "")),
         End::Left(_) => Err(Failure::new(Exit::Left, "")),

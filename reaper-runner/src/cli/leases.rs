@@ -1,6 +1,7 @@
 //! `reaper leases`: the lease files of a merge gate.
 
 use clap::{Args, Subcommand};
+use reaper_core::effect::Plain;
 use reaper_gate::lease::{LeaseFile, LeaseState};
 
 use super::{
@@ -38,9 +39,10 @@ pub(super) fn leases(context: &Context, args: &LeasesArgs) -> Result<(), Failure
             let reclaimed = leases.reclaim(now);
             let result = serde_json::json!({"removed": reclaimed.removed, "problems": reclaimed.problems});
             context.out.result(&result, || {
+                let plain = |text: &str| Plain { text, max: usize::MAX }.to_string();
                 let removed = reclaimed.removed.iter().map(|path| format!("removed {}", path.display()));
-                let lines: Vec<_> = removed.chain(reclaimed.problems.iter().cloned()).collect();
-                lines.join("\n")
+                let lines = removed.chain(reclaimed.problems.iter().cloned());
+                lines.map(|line| plain(&line)).collect::<Vec<_>>().join("\n")
             })?;
             if reclaimed.removed.is_empty() {
                 return Err(Failure::new(Exit::Unchanged, "no lease is stale"));
@@ -72,9 +74,10 @@ fn describe(found: &[LeaseFile]) -> String {
     for lease in found {
         let (state, why) = said(lease);
         let state = if why.is_empty() { state.to_owned() } else { format!("{state}: {why}") };
+        let name = lease.path.file_name().unwrap_or(lease.path.as_os_str()).to_string_lossy();
         rows.add_row([
-            lease.path.file_name().unwrap_or(lease.path.as_os_str()).to_string_lossy().into_owned(),
-            state,
+            Plain { text: &name, max: 200 }.to_string(),
+            Plain { text: &state, max: 200 }.to_string(),
             lease.holder.as_ref().map(|holder| holder.liveness.as_str().to_owned()).unwrap_or_default(),
             lease.acquired_at.map(at).unwrap_or_default(),
         ]);

@@ -2,6 +2,8 @@
 
 mod beat;
 mod breaker;
+#[cfg(unix)]
+mod children;
 mod database;
 mod enqueue;
 #[cfg(unix)]
@@ -55,11 +57,9 @@ struct Global {
     /// The database.
     #[arg(
         long,
-        env = "DATABASE_URL",
         value_name = "URL",
         global = true,
-        hide_env_values = true,
-        help = "The database: a path, sqlite:PATH, or postgres://USER@HOST/NAME"
+        help = "The database: a path, sqlite:PATH, or postgres://USER@HOST/NAME [env: DATABASE_URL]"
     )]
     database_url: Option<String>,
     /// The configuration file [default: reaper.toml, if it is there].
@@ -156,6 +156,8 @@ pub fn main() -> ExitCode {
         }
     };
     output::start_log(cli.global.verbose);
+    #[cfg(unix)]
+    children::keep_exits();
     let out = Out::new(cli.global.output);
     #[cfg(unix)]
     if let Command::Hold(args) = &cli.command {

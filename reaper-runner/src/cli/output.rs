@@ -162,5 +162,7 @@ pub(super) fn start_log(verbose: u8) {
         EnvFilter::new(format!("reaper_runner={level},reaper_store={level},reaper_gate={level}"))
     });
     let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(color).init();
+    // Told of a line that it could not write, it would say so on the same standard error, and panic where that fails.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    log.with_env_filter(filter).with_writer(io::stderr).with_ansi(color).init();
 }

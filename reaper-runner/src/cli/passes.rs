@@ -144,13 +144,13 @@ fn details(out: Out, report: &PassReport, text: &mut String) {
         );
     }
     for (key, note) in &report.deliveries.done {
-        line(Style::Faint, format!("delivered {key}: {}", Plain { text: note, max: 200 }));
+        line(Style::Faint, format!("delivered {}: {}", key_of(key), Plain { text: note, max: 200 }));
     }
     for (key, problem) in &report.deliveries.again {
-        line(Style::Notice, format!("not delivered yet {key}: {}", Plain { text: problem, max: 200 }));
+        line(Style::Notice, format!("not delivered yet {}: {}", key_of(key), Plain { text: problem, max: 200 }));
     }
     for (key, problem) in &report.deliveries.dead {
-        line(Style::Bad, format!("given up {key}: {}", Plain { text: problem, max: 200 }));
+        line(Style::Bad, format!("given up {}: {}", key_of(key), Plain { text: problem, max: 200 }));
     }
     for path in &report.leases_removed {
         line(
@@ -158,6 +158,11 @@ fn details(out: Out, report: &PassReport, text: &mut String) {
             format!("removed the stale lease {}", Plain { text: &path.to_string_lossy(), max: 200 }),
         );
     }
+}
+
+/// An effect's key, in which an agent may be named.
+fn key_of(key: &str) -> Plain<'_> {
+    Plain { text: key, max: 200 }
 }
 
 /// An instant as people read it.

@@ -63,6 +63,10 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
             ended = Err(failure);
             break;
         }
+        if !reaper.is_running() {
+            ended = Err(Failure::new(Exit::Failed, "the loop has ended by itself, which the log says why"));
+            break;
+        }
     }
     while let Err(still) = reaper.stop(PATIENCE) {
         tracing::warn!(waited_ms = still.waited_ms, "still in a pass; a second signal ends the program at once");

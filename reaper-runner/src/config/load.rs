@@ -92,6 +92,9 @@ const NOT_CONFIG: [&str; 14] = [
     "log",
 ];
 
+/// Keys whose values are texts that may look like numbers.
+const TEXTS: [&str; 5] = ["database_url", "host", "instance", "notify.telegram.token", "notify.telegram.chat_id"];
+
 /// Loads the configuration and checks all of it.
 ///
 /// # Errors
@@ -99,7 +102,16 @@ const NOT_CONFIG: [&str; 14] = [
 /// A [`ConfigError`] names the first thing that is wrong, and where it stands.
 pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
     let variables = Env::prefixed("REAPER_").ignore(&NOT_CONFIG).split("__").profile(Profile::Default);
-    layered(flags, Some(variables))
+    let mut environment = Figment::new().merge(variables);
+    // What looks like a number is read as one, and would be no name of a host any more.
+    let texts = TEXTS.map(|key| (key, format!("REAPER_{}", key.replace('.', "__").to_ascii_uppercase())));
+    for (key, variable) in texts.into_iter().chain([("database_url", "DATABASE_URL".to_owned())]) {
+        let value = std::env::var_os(&variable).filter(|value| !value.is_empty());
+        if let Some(value) = value {
+            environment = environment.merge(Serialized::default(key, value.to_string_lossy()));
+        }
+    }
+    layered(flags, environment)
 }
 
 /// As [`load`], whatever is in the environment. Public for those who try hostile files; it is no part of what this
@@ -110,10 +122,10 @@ pub fn load(flags: &Flags) -> Result<Config, ConfigError> {
 /// As [`load`].
 #[doc(hidden)]
 pub fn load_without_environment(flags: &Flags) -> Result<Config, ConfigError> {
-    layered(flags, None)
+    layered(flags, Figment::new())
 }
 
-fn layered(flags: &Flags, variables: Option<Env>) -> Result<Config, ConfigError> {
+fn layered(flags: &Flags, environment: Figment) -> Result<Config, ConfigError> {
     let mut figment = Figment::new();
     let file = match &flags.file {
         Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.clone())),
@@ -123,11 +135,9 @@ fn layered(flags: &Flags, variables: Option<Env>) -> Result<Config, ConfigError>
     if let Some(file) = file {
         figment = figment.merge(Toml::file_exact(file));
     }
-    if let Some(variables) = variables {
-        figment = figment.merge(variables);
-    }
+    figment = figment.merge(environment);
     for (key, value) in &flags.set {
-        figment = figment.merge(Serialized::default(key, parse_value(value)));
+        figment = figment.merge(Serialized::default(key, parse_value(key, value)));
     }
     let mut config: Config = figment.extract().map_err(|error| explain(&figment, error))?;
     if let Some(url) = &flags.database_url {
@@ -137,10 +147,12 @@ fn layered(flags: &Flags, variables: Option<Env>) -> Result<Config, ConfigError>
     Ok(config)
 }
 
-/// A value of the command line: TOML where it is any, text otherwise.
-fn parse_value(value: &str) -> toml::Value {
+/// A value of the command line: TOML where it is any that the key can have, text otherwise.
+fn parse_value(key: &str, value: &str) -> toml::Value {
     let table: Result<toml::Table, _> = toml::from_str(&format!("value = {value}"));
-    table.ok().and_then(|mut table| table.remove("value")).unwrap_or_else(|| toml::Value::String(value.to_owned()))
+    let parsed = table.ok().and_then(|mut table| table.remove("value"));
+    let parsed = parsed.filter(|parsed| parsed.is_str() || !TEXTS.contains(&key));
+    parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()))
 }
 
 fn check(config: &Config) -> Result<Settings, ConfigError> {
