@@ -160,7 +160,7 @@ impl Engine {
             locked(&self.verdicts).begin_tick();
         }
         let effects_due = outset.effects_due;
-        let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles } =
+        let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles, to_note } =
             look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, outset.breaker, begun)?;
         if kind == PassKind::Tick {
             locked(&self.verdicts).end_tick(&questions);
@@ -169,6 +169,7 @@ impl Engine {
         report.counts = plan.counts;
         report.bad = plan.bad;
         report.failures = failures;
+        self.note_start(to_note, &mut memory)?;
         report.review_at = plan.review_at;
         report.clock_jump_ms = jump.map(|jump| jump.num_milliseconds());
         report.cannot_tell = plan

@@ -81,6 +81,8 @@ pub(crate) struct Look {
     pub(crate) questions: BTreeSet<Question>,
     /// Other boots of this very host that beat.
     pub(crate) doubles: Vec<NodeId>,
+    /// The latest start of a process at this very place that is to be noted of it.
+    pub(crate) to_note: Option<u64>,
 }
 
 /// A pass that is opened.
@@ -212,7 +214,7 @@ pub(crate) fn look(
     let elsewhere = Elsewhere::new(here.as_ref(), nodes, incarnations);
 
     let mut planner = Planner::new(kind, settings.budget);
-    let (mut failures, mut questions) = (Vec::new(), BTreeSet::new());
+    let (mut failures, mut questions, mut to_note) = (Vec::new(), BTreeSet::new(), None);
     let mut page = first;
     loop {
         planner.begin_page(fastrand::u64(..));
@@ -241,6 +243,7 @@ pub(crate) fn look(
                         watching.decided(&attempt, planned.decision.action != Action::Keep);
                     }
                     if planned.job.exit.is_some() {
+                    to_note = to_note.max(start_to_note(&planned, incarnations));
                         questions.insert(Question::of(&planned.job));
                     }
                     planner.add(planned);
@@ -279,7 +282,14 @@ pub(crate) fn look(
         plan.counts.deferred = plan.counts.deferred.saturating_add(left_over);
     }
     let doubles = elsewhere.doubles();
-    Ok(Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles })
+    Ok(Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles, to_note })
+}
+
+/// The start of the later one of a job's processes, where it is to be noted of this place.
+fn start_to_note(planned: &Planned, incarnations: &Incarnations) -> Option<u64> {
+    let Planned { job, seen, .. } = planned;
+    let of = |process: &Option<ProcessIdentity>, seen: &Sighting| incarnations.to_note(process.as_ref()?, seen);
+    of(&job.executor, &seen.executor).max(of(&job.monitor, &seen.monitor))
 }
 
 /// Registers the rows of a page with the watch. A watch that panics knows nothing of them, and they are probed.

@@ -122,7 +122,7 @@ fn printed() -> BTreeMap<String, Value> {
     run("breaker", &["breaker"], 0);
     run("status", &["status"], 0);
     run("breaker release", &["breaker", "release"], 0);
-    db.sql("INSERT INTO reaper_incarnations VALUES ('build-7', 'b00t', 4026532481, 'worker', 1764000000000, 1764000100000)");
+    db.sql("INSERT INTO reaper_incarnations VALUES ('build-7', 'b00t', 4026532481, 'worker', 1764000000000, 1764000100000, 24601)");
     db.sql("INSERT INTO reaper_nodes VALUES ('build-7', 'b00t', 'up', 12, 1764000000000, 60000, 'build-7:311')");
     run("nodes", &["nodes"], 0);
     run("declare-dead", &["declare-dead", "build-7"], 0);

@@ -230,6 +230,7 @@ cases! { $
         a_place_that_comes_back_is_its_new_owners
         what_no_running_job_names_is_forgotten
         attempts_of_a_place;
+        what_a_reaper_has_seen_is_noted_of_its_place
     statements:
         random_statements_keep_the_mirrors_true
         ;

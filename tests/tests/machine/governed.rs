@@ -293,6 +293,10 @@ impl Instances for Governed {
         self.up()?.register(instance, place)
     }
 
+    fn note_start(&self, place: &Place, start: u64) -> Answer<()> {
+        self.up()?.note_start(place, start)
+    }
+
     fn incarnations(&self) -> Answer<Vec<Incarnation>> {
         self.up()?.incarnations()
     }
