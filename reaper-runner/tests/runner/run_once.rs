@@ -77,6 +77,24 @@ fn f24_a_gate_that_panics_or_cannot_say_is_asked_again_next_tick() {
 #[test]
 fn a_gate_that_stays_undecided_is_told_about_once() {
     let world = World::new().gate(|_| Verdict::Undecided("no answer".into()));
+/// As `reaper tick` does it from cron: each tick is a reaper of its own.
+#[test]
+fn ticks_that_remember_nothing_tell_of_an_undecided_gate_in_time() {
+    let world = World::new().gate(|_| Verdict::Undecided("no answer".into()));
+    let (job, _) = world.exited(0, 0);
+    let mut told_after = None;
+    for minute in 0..100 {
+        Reaper::new(world.parts(), settings()).run_once();
+        if !world.alerts.kinds().is_empty() {
+            told_after = told_after.or(Some(minute));
+        }
+        world.pass(Duration::from_secs(60));
+    }
+    assert_eq!(told_after, Some(65), "five minutes of grace and an hour of patience");
+    assert_eq!(world.alerts.kinds(), ["gate_undecided"]);
+    assert_eq!(world.status(&job), "running");
+}
+
     let (job, _) = world.exited(0, 600);
     let reaper = Reaper::new(world.parts(), settings());
     for _ in 0..10 {
