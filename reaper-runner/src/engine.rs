@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -266,22 +266,6 @@ impl Engine {
             if planned.decision.action == Action::Terminate {
                 after.stop.push(planned);
             }
-        }
-    }
-
-    /// Stops the executors whose stop this reaper has announced. Blocks for the grace at most twice over.
-    pub(crate) fn stop(self: &Arc<Self>, jobs: Vec<Planned>, stopped: impl Fn() + Clone + Send + 'static) {
-        for planned in jobs {
-            let Some(executor) = planned.job.executor.clone() else {
-                continue;
-            };
-            let (engine, stopped) = (Arc::clone(self), stopped.clone());
-            self.pool.submit(move || {
-                let grace = engine.settings.policy.terminate_grace;
-                let how = engine.parts.stop.stop(&planned.job.attempt, &executor, grace);
-                tracing::info!(job = %planned.job.attempt.job, ?how, "stopped the executor");
-                stopped();
-            });
         }
     }
 

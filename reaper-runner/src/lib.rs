@@ -26,6 +26,7 @@ mod reaper;
 pub mod report;
 mod rest;
 mod spooled;
+mod stops;
 mod time;
 mod verdicts;
 mod watching;

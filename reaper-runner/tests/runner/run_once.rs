@@ -9,7 +9,8 @@ use std::{
 };
 
 use crate::world::{World, alive, dead, settings};
-use reaper_core::{Mode, ProcessIdentity, Verdict, breaker::EvidenceKind};
+use reaper_core::{Attempt, Mode, ProcessIdentity, Verdict, breaker::EvidenceKind};
+use reaper_gate::liveness::Stopped;
 use reaper_runner::{Reaper, Settings};
 use reaper_store::{
     Attempts, Control, Foreign, History, Outbox,
@@ -74,9 +75,6 @@ fn f24_a_gate_that_panics_or_cannot_say_is_asked_again_next_tick() {
     assert_eq!(*world.advanced.lock().unwrap(), [task]);
 }
 
-#[test]
-fn a_gate_that_stays_undecided_is_told_about_once() {
-    let world = World::new().gate(|_| Verdict::Undecided("no answer".into()));
 /// As `reaper tick` does it from cron: each tick is a reaper of its own.
 #[test]
 fn ticks_that_remember_nothing_tell_of_an_undecided_gate_in_time() {
@@ -95,6 +93,9 @@ fn ticks_that_remember_nothing_tell_of_an_undecided_gate_in_time() {
     assert_eq!(world.status(&job), "running");
 }
 
+#[test]
+fn a_gate_that_stays_undecided_is_told_about_once() {
+    let world = World::new().gate(|_| Verdict::Undecided("no answer".into()));
     let (job, _) = world.exited(0, 600);
     let reaper = Reaper::new(world.parts(), settings());
     for _ in 0..10 {
@@ -220,6 +221,22 @@ fn a_delivery_that_fails_for_ever_is_given_up() {
 #[test]
 fn only_the_winner_of_the_terminating_write_stops_the_executor() {
     let world = World::new().probe(|_| alive());
+    let attempt = taken(&world);
+    let one = Reaper::new(world.parts(), settings());
+    let two = Reaper::new(world.parts(), settings());
+    one.run_once();
+    two.run_once();
+    // Seven hours pass in both.
+    world.pass(Duration::from_secs(7 * 3600));
+    let reports = [one.run_once(), two.run_once()];
+    assert_eq!(reports.iter().map(|report| report.won().count()).sum::<usize>(), 1);
+    assert_eq!(*world.stopped.lock().unwrap(), std::slice::from_ref(&attempt));
+    assert_eq!(world.status(&attempt.job), "running", "the rules settle what remains");
+    assert_eq!(one.counters().reaped_total() + two.counters().reaped_total(), 0);
+}
+
+/// An attempt that can be stopped, of a world whose time is told.
+fn taken(world: &World) -> Attempt {
     let identity = |pid| ProcessIdentity {
         host: "here".into(),
         boot: "boot".into(),
@@ -239,17 +256,26 @@ fn only_the_winner_of_the_terminating_write_stops_the_executor() {
     world.store.enqueue(&new).unwrap();
     let taken = world.store.take(&Wants::Any, &Launcher::free(identity(1))).unwrap().unwrap();
     assert_eq!(world.store.attach(&taken.job.attempt, &identity(2)).unwrap(), Written::Yes);
-    let one = Reaper::new(world.parts(), settings());
-    let two = Reaper::new(world.parts(), settings());
-    one.run_once();
-    two.run_once();
-    // Seven hours pass in both.
-    world.pass(Duration::from_secs(7 * 3600));
-    let reports = [one.run_once(), two.run_once()];
-    assert_eq!(reports.iter().map(|report| report.won().count()).sum::<usize>(), 1);
-    assert_eq!(*world.stopped.lock().unwrap(), std::slice::from_ref(&taken.job.attempt));
-    assert_eq!(world.status(&taken.job.attempt.job), "running", "the rules settle what remains");
-    assert_eq!(one.counters().reaped_total() + two.counters().reaped_total(), 0);
+    taken.job.attempt
+}
+
+#[test]
+fn a_stop_that_cannot_work_is_told_of_once_and_tried_again() {
+    for (stop, told) in [(Stopped::NotVerified, true), (Stopped::StillThere, true), (Stopped::Killed, false)] {
+        let mut world = World::new().probe(|_| alive());
+        world.stop = stop;
+        let attempt = taken(&world);
+        let reaper = Reaper::new(world.parts(), settings());
+        reaper.run_once();
+        world.pass(Duration::from_secs(7 * 3600));
+        for _ in 0..4 {
+            reaper.run_once();
+            world.pass(Duration::from_secs(60));
+        }
+        assert!(world.stopped.lock().unwrap().len() > 1, "{stop:?}: it is announced and tried again");
+        assert_eq!(world.status(&attempt.job), "running");
+        assert_eq!(world.alerts.kinds(), if told { vec!["stop_failed"] } else { vec![] }, "{stop:?}");
+    }
 }
 
 #[test]
