@@ -19,6 +19,7 @@ use crate::{
     claim::{claim_of, effect_key},
     instance::known,
     intensity::put_off,
+    leases::LeaseClock,
     look::{Look, Memory, Opened, look, open, panic_text},
     pool::Pool,
     report::{CannotTell, Failure, Settled, false_rescues},
@@ -54,6 +55,7 @@ pub(crate) struct Engine {
     pub(crate) verdicts: Mutex<Verdicts>,
     counters: Mutex<Counters>,
     noted: Mutex<Option<Duration>>,
+    pub(crate) lease_clock: Mutex<LeaseClock>,
 }
 
 /// How often an idle pass leaves a note in the database. Each is a write, and an idle pass should make none.
@@ -62,6 +64,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(60);
 impl Engine {
     pub(crate) fn new(parts: Parts, settings: Settings) -> Self {
         let pool = Pool::new(settings.workers);
+        let lease_clock = LeaseClock::new(parts.time.wall(), parts.time.monotonic());
         Self {
             parts,
             settings,
@@ -70,6 +73,7 @@ impl Engine {
             verdicts: Mutex::default(),
             counters: Mutex::default(),
             noted: Mutex::default(),
+            lease_clock: Mutex::new(lease_clock),
         }
     }
 
@@ -285,22 +289,6 @@ impl Engine {
             done.merge(courier.drain(&Which::Due, self.settings.budget)?);
         }
         Ok(done)
-    }
-
-    /// Removes stale lease files where that is switched on, and says which.
-    pub(crate) fn reclaim_leases(&self) -> Vec<std::path::PathBuf> {
-        let Some(leases) = self.parts.leases.as_ref().filter(|_| self.settings.reclaim_leases) else {
-            return Vec::new();
-        };
-        let now = self.parts.time.wall();
-        let reclaimed = catch_unwind(AssertUnwindSafe(|| leases.reclaim(now))).unwrap_or_default();
-        for problem in &reclaimed.problems {
-            tracing::warn!(problem, "a lease file was left alone");
-        }
-        for path in &reclaimed.removed {
-            tracing::info!(path = %path.display(), "removed a stale lease file");
-        }
-        reclaimed.removed
     }
 
     /// Whether lease files are due to be looked at in the tick that was just made.

@@ -17,6 +17,7 @@ pub mod exec;
 mod gates;
 mod instance;
 mod intensity;
+mod leases;
 mod look;
 mod moved_on;
 mod node;
