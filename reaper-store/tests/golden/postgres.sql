@@ -589,6 +589,9 @@ SELECT count(*) FROM (SELECT FROM reaper_outbox WHERE state = 'pending' AND due_
 -- DUE
 SELECT seq, key, effect, tries FROM reaper_outbox WHERE state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED;
 
+-- DUE_ADVANCES
+SELECT seq, key, effect, tries FROM reaper_outbox WHERE starts_with(effect, '{"advance":') AND state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED;
+
 -- DUE_KEYS
 SELECT seq, key, effect, tries FROM reaper_outbox WHERE key = ANY(:keys) AND state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED;
 

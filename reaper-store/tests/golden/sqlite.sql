@@ -294,6 +294,9 @@ SELECT EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <=
 -- DUE
 SELECT seq, key, effect, tries FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit + 0;
 
+-- DUE_ADVANCES
+SELECT seq, key, effect, tries FROM reaper_outbox WHERE substr(effect, 1, 11) = '{"advance":' AND state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit + 0;
+
 -- DUE_KEYS
 SELECT seq, key, effect, tries FROM reaper_outbox WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit + 0;
 
