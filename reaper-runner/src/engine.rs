@@ -116,9 +116,9 @@ impl Engine {
             let (parts, settings, kind) = (&self.parts, &self.settings, PassKind::Tick);
             let Opened { outset, begun, .. } = open(parts, settings, &mut memory, kind, |_| true)?;
             let Some(begun) = begun else {
-                return Ok((Plan::default(), outset.breaker, Vec::new()));
+                return Ok((Plan::default(), outset.breaker.of(parts.probe.host()), Vec::new()));
             };
-            let looked = look(parts, settings, &mut memory, &Verdicts::default(), kind, outset.breaker, begun)?;
+            let looked = look(parts, settings, &mut memory, &Verdicts::default(), kind, &outset.breaker, begun)?;
             Ok((looked.plan, looked.breaker, looked.failures))
         };
         for _ in 1..ticks {
@@ -165,15 +165,15 @@ impl Engine {
         }
         let effects_due = outset.effects_due;
         let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles, to_note } =
-            look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, outset.breaker, begun)?;
+            look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, &outset.breaker, begun)?;
         if kind == PassKind::Tick {
             locked(&self.verdicts).end_tick(&questions);
         }
+        self.note_start(to_note, &mut memory)?;
         report.at = clock.now;
         report.counts = plan.counts;
         report.bad = plan.bad;
         report.failures = failures;
-        self.note_start(to_note, &mut memory)?;
         report.review_at = plan.review_at;
         report.clock_jump_ms = jump.map(|jump| jump.num_milliseconds());
         report.cannot_tell = plan
@@ -187,7 +187,7 @@ impl Engine {
                 "the database's clock jumped: only certain deaths are settled in this pass"
             );
         }
-        self.keep_breaker(breaker, &breaker_before, report)?;
+        self.keep_breaker(breaker, &breaker_before, &clock, report)?;
         self.tell_of_doubles(&doubles, report.mode)?;
 
         let nothing = report.counts.loaded == 0 && jump.is_none() && report.breaker.open.is_empty();

@@ -7,8 +7,8 @@ use std::{
 };
 
 use reaper_core::{
-    Action, Attempt, BeatObservations, Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, NodeId,
-    NodeObservations, Observation, Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status,
+    Action, Attempt, BeatObservations, Breaker, Breakers, Certainty, Clock, ClockJumps, JobSnapshot, Liveness,
+    NodeId, NodeObservations, Observation, Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status,
     Timestamp,
     breaker::EvidenceKind,
     decide,
@@ -204,10 +204,11 @@ pub(crate) fn look(
     memory: &mut Memory,
     verdicts: &Verdicts,
     kind: PassKind,
-    breaker_before: Breaker,
+    breakers: &Breakers,
     (begun, first): (Begun, Page),
 ) -> Result<Look, StoreError> {
     let Begun { clock, jump, here, wanted } = begun;
+    let breaker_before = breakers.of(parts.probe.host());
     let mut breaker = breaker_before.clone();
     let policy = &settings.policy;
     let Memory { observations, nodes, beats, incarnations, watching, .. } = memory;
@@ -242,8 +243,8 @@ pub(crate) fn look(
                     if let Some(watching) = watching {
                         watching.decided(&attempt, planned.decision.action != Action::Keep);
                     }
-                    if planned.job.exit.is_some() {
                     to_note = to_note.max(start_to_note(&planned, incarnations));
+                    if planned.job.exit.is_some() {
                         questions.insert(Question::of(&planned.job));
                     }
                     planner.add(planned);

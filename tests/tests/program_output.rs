@@ -18,8 +18,8 @@ use serde_json::Value;
 const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
 const DOC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../reaper-runner/docs/output.md");
 
-/// Objects whose keys are data (names of statuses, agents, rules, kinds, figures) and not part of the shape.
-const BY_NAME: [&str; 5] = [".jobs", ".by_rule", ".open", ".evidence", ".effect"];
+/// Objects whose keys are data (names of statuses, agents, rules, kinds, hosts, figures) and not part of the shape.
+const BY_NAME: [&str; 6] = [".jobs", ".by_rule", ".open", ".hosts", ".evidence", ".effect"];
 
 /// Every path of keys in a value, `[]` for the members of a list.
 fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
