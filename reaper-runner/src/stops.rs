@@ -37,9 +37,9 @@ impl Engine {
     /// Tells somebody that a stop does not work, once for an attempt: it is announced and tried again all the same.
     fn tell_of_stop(&self, attempt: &Attempt, why: &str) {
         let text = format!(
-            "the executor of job {} is to be stopped and cannot be: {why}. The job keeps running until a person ends it \
-             (`reaper processes`)",
-            attempt.job
+            "the executor of job {} is to be stopped and cannot be: {why}. The job stays as it is until a person has ended \
+             what is left; `reaper explain {}` says what that is",
+            attempt.job, attempt.job
         );
         let alert = Effect::Alert(Alert { kind: "stop_failed".into(), job: Some(attempt.job.clone()), text });
         let key = format!("{}:stop", claim_key(attempt, &alert));
