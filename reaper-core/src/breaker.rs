@@ -6,7 +6,7 @@
 //! claims through once the state has persisted for the hold time, or at a human's word, and closes when a tick
 //! sees that the state has passed. Verified deaths and recorded exits are never held.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, string::String};
 use core::{fmt, time::Duration};
 
 use crate::{Clock, PassKind, Timestamp, policy::PolicyError};
@@ -108,6 +108,8 @@ pub struct Tally {
 pub struct Open {
     /// Since when the state persists.
     pub since: Timestamp,
+    /// When a pass saw it last.
+    pub seen_at: Timestamp,
     /// The tally that was seen last.
     pub tally: Tally,
     /// Whether a human has said that the deaths are real.
@@ -117,16 +119,62 @@ pub struct Open {
 /// How long a state may go unseen and still be taken to have persisted: ticks may be as far apart as that.
 pub const UNSEEN: Duration = Duration::from_secs(3600);
 
-/// The breaker of every kind of evidence: those that are not in it are closed. It is stored, so that every
-/// reaper and every `tick` of one database knows it.
+/// The breaker of every kind of evidence, of one host's reapers: those that are not in it are closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Breaker {
     /// The kinds that are open.
     pub open: BTreeMap<EvidenceKind, Open>,
-    /// When a pass judged last and left something open; `None` while all are closed, so that a healthy fleet
-    /// costs no write.
-    pub judged_at: Option<Timestamp>,
+}
+
+/// The breakers of a database's reapers. They are stored, so that every reaper and every `tick` knows its host's.
+///
+/// What looks dead by a bare pid or by a beat looks so from one host: what is wrong there is wrong for no other, and who
+/// follows nothing by it can say nothing about it. So each host has a breaker of its own, which no other's reaper closes.
+/// Ages are the same for everybody, and so is the breaker of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+pub struct Breakers {
+    /// That of ages, where it is open.
+    pub age: Option<Open>,
+    /// Those of each host's evidence that are open, by the hosts' names.
+    pub hosts: BTreeMap<String, Breaker>,
+}
+
+/// After so long a host's breaker that nobody has seen is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Breakers {
+    /// What the reapers of a host go by.
+    #[must_use]
+    pub fn of(&self, host: &str) -> Breaker {
+        let mut breaker = self.hosts.get(host).cloned().unwrap_or_default();
+        breaker.open.extend(self.age.map(|open| (EvidenceKind::Age, open)));
+        breaker
+    }
+
+    /// Takes in what a reaper of a host has judged.
+    pub fn put(&mut self, host: &str, mut judged: Breaker, clock: &Clock) {
+        self.age = judged.open.remove(&EvidenceKind::Age);
+        self.hosts.insert(host.into(), judged);
+        for breaker in self.hosts.values_mut() {
+            breaker.open.retain(|_, open| clock.age(open.seen_at) <= FORGOTTEN);
+        }
+        self.hosts.retain(|_, breaker| !breaker.open.is_empty());
+    }
+
+    /// A human's word that what looks dead is dead, of all that is open: as [`Breaker::release`].
+    pub fn release(&mut self) -> bool {
+        let mut changed = false;
+        for breaker in self.hosts.values_mut() {
+            changed |= breaker.release();
+        }
+        if let Some(open) = self.age.as_mut().filter(|open| !open.released) {
+            open.released = true;
+            changed = true;
+        }
+        changed
+    }
 }
 
 impl Breaker {
@@ -142,25 +190,24 @@ impl Breaker {
         clock: &Clock,
         policy: &BreakerPolicy,
     ) {
-        let persisted = self.judged_at.is_some_and(|at| clock.age(at) <= UNSEEN);
         for kind in EvidenceKind::ALL {
             let tally = tallies.get(&kind).copied().unwrap_or_default();
             match (pass, policy.trips(tally)) {
                 (PassKind::Wake, _) if kind != EvidenceKind::Age => {}
-                (PassKind::Tick | PassKind::Wake, true) => self.trip(kind, tally, persisted, clock.now),
+                (PassKind::Tick | PassKind::Wake, true) => self.trip(kind, tally, clock),
                 (PassKind::Tick, false) => drop(self.open.remove(&kind)),
                 (PassKind::Wake, false) => {}
             }
         }
-        self.judged_at = (!self.open.is_empty()).then_some(clock.now);
     }
 
-    fn trip(&mut self, kind: EvidenceKind, tally: Tally, persisted: bool, now: Timestamp) {
-        let open = self.open.entry(kind).or_insert(Open { since: now, tally, released: false });
-        open.tally = tally;
-        if !persisted {
+    fn trip(&mut self, kind: EvidenceKind, tally: Tally, clock: &Clock) {
+        let now = clock.now;
+        let open = self.open.entry(kind).or_insert(Open { since: now, seen_at: now, tally, released: false });
+        if clock.age(open.seen_at) > UNSEEN {
             open.since = now;
         }
+        (open.tally, open.seen_at) = (tally, now);
     }
 
     /// Whether claims on this kind of evidence are held.

@@ -5,6 +5,11 @@
 //! a name in the configuration, with its owner's promise that one at a time runs under it. Whoever starts under the name
 //! registers an *incarnation*: the place where it runs. From that moment the incarnation before is superseded, and the
 //! promise says that all that ran there has ended with it.
+//!
+//! When that was is not known: between the old container's death and the registration the kernel may have given its
+//! namespace's inode to another container, which has a reaper of its own, or none. So a reaper notes, while it is at a
+//! place, the start of the latest process that it has seen alive there: what started later is not judged. Starts are the
+//! kernel's own count, so that no clock of a database and no slow write can make a stranger's process look older than it is.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
@@ -64,30 +69,32 @@ pub struct Incarnation {
     pub at: Timestamp,
     /// When a later one was registered under its name; `None` while it is the latest.
     pub superseded_at: Option<Timestamp>,
+    /// The latest start of a process that its reaper has seen alive there, in clock ticks since boot as identities have it;
+    /// `None` where it has seen none.
+    pub seen_start: Option<u64>,
 }
 
 impl Incarnation {
-    /// What is known of a process of an attempt that began at this instant, beside what a probe saw.
+    /// What is known of a process, beside what a probe saw.
     ///
     /// It is verified dead **if and only if** it is of this incarnation's place, this incarnation is superseded, the
-    /// attempt began before it was, and the one who asks is not at that place himself: there the kernel's word counts. An
-    /// attempt that began later may be of another container, whose namespace was given the same inode.
+    /// process started no later than one that its reaper has seen alive there, and the one who asks is not at that place
+    /// himself: there the kernel's word counts. One that started later may be of another container, whose namespace was
+    /// given the same inode.
     #[must_use]
-    pub fn judge(
-        &self,
-        here: Option<&Place>,
-        identity: &ProcessIdentity,
-        began: Option<Timestamp>,
-        seen: Sighting,
-    ) -> Sighting {
-        let Some(superseded_at) = self.superseded_at else {
+    pub fn judge(&self, here: Option<&Place>, identity: &ProcessIdentity, seen: Sighting) -> Sighting {
+        if self.superseded_at.is_none() || !self.place.is_of(identity) || !self.is_its_own(identity) {
             return seen;
-        };
-        let is_before = began.is_some_and(|began| began <= superseded_at);
-        if !self.place.is_of(identity) || !is_before || here.is_some_and(|here| here.is_of(identity)) {
+        }
+        if here.is_some_and(|here| here.is_of(identity)) {
             return seen;
         }
         Sighting::new(Liveness::Dead(Certainty::Verified), Finding::Superseded)
+    }
+
+    /// Whether a process of this place is not of a container that came later.
+    fn is_its_own(&self, identity: &ProcessIdentity) -> bool {
+        self.seen_start.zip(identity.start_time).is_some_and(|(seen, start)| start <= seen)
     }
 }
 
@@ -95,6 +102,8 @@ impl Incarnation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Incarnations {
     here: Option<Place>,
+    /// Of the incarnation at this very place.
+    seen_start: Option<u64>,
     superseded: Vec<Incarnation>,
 }
 
@@ -102,8 +111,10 @@ impl Incarnations {
     /// What was read of all of them, by one who is at this place himself.
     #[must_use]
     pub fn new(here: Option<Place>, all: Vec<Incarnation>) -> Self {
+        let own = all.iter().find(|incarnation| Some(&incarnation.place) == here.as_ref());
+        let seen_start = own.and_then(|own| own.seen_start);
         let superseded = all.into_iter().filter(|incarnation| incarnation.superseded_at.is_some()).collect();
-        Self { here, superseded }
+        Self { here, seen_start, superseded }
     }
 
     /// The incarnation of whoever asks, if another one was registered under its name since: two run under it at once.
@@ -126,8 +137,22 @@ impl Incarnations {
 
     /// As [`Incarnation::judge`], of each.
     #[must_use]
-    pub fn judge(&self, identity: &ProcessIdentity, began: Option<Timestamp>, seen: Sighting) -> Sighting {
-        let judge = |seen, incarnation: &Incarnation| incarnation.judge(self.here.as_ref(), identity, began, seen);
+    pub fn judge(&self, identity: &ProcessIdentity, seen: Sighting) -> Sighting {
+        let judge = |seen, incarnation: &Incarnation| incarnation.judge(self.here.as_ref(), identity, seen);
         self.superseded.iter().fold(seen, judge)
+    }
+
+    /// The start of a process that was seen so, where that is to be noted of this place: it is alive here for certain, and
+    /// started later than all that is noted.
+    #[must_use]
+    pub fn to_note(&self, identity: &ProcessIdentity, seen: &Sighting) -> Option<u64> {
+        let is_here = self.here.as_ref().is_some_and(|here| here.is_of(identity));
+        let is_alive = seen.liveness == Liveness::Alive(Certainty::Verified);
+        identity.start_time.filter(|start| is_here && is_alive && Some(*start) > self.seen_start)
+    }
+
+    /// That this start was noted.
+    pub fn noted(&mut self, start: u64) {
+        self.seen_start = self.seen_start.max(Some(start));
     }
 }

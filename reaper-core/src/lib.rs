@@ -37,7 +37,7 @@ pub mod strategy;
 
 pub use backoff::Backoff;
 pub use beat::BeatObservations;
-pub use breaker::Breaker;
+pub use breaker::{Breaker, Breakers};
 pub use clock::{Clock, ClockJumps, Timestamp};
 pub use decide::{Action, Decision, FailCause, Reason, Rule, decide};
 pub use effect::{AdvanceOrder, Alert, Effect};

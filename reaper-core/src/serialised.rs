@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    Breaker, Clock, Plan, ProcessIdentity, Status,
+    Breaker, Breakers, Clock, Plan, ProcessIdentity, Status,
     breaker::{BreakerPolicy, EvidenceKind, Open, Tally},
     explain,
     plan::{Planned, Planner},
@@ -27,17 +27,18 @@ fn json_of(value: &impl Serialize) -> Value {
 
 #[test]
 fn the_breaker_has_a_stable_form() {
-    let open = Open { since: now(), tally: Tally { followed: 20, dead: 19 }, released: false };
-    let breaker = Breaker { open: [(EvidenceKind::BarePid, open)].into(), judged_at: Some(now()) };
+    let open = Open { since: now(), seen_at: now(), tally: Tally { followed: 20, dead: 19 }, released: false };
+    let breaker = Breaker { open: [(EvidenceKind::BarePid, open)].into() };
+    let breakers = Breakers { age: Some(open), hosts: [("h".into(), breaker)].into() };
     let form = json!({
-        "open": { "bare_pid": {
-            "since": "2026-03-01T12:00:00Z", "tally": { "followed": 20, "dead": 19 }, "released": false,
-        } },
-        "judged_at": "2026-03-01T12:00:00Z",
+        "since": "2026-03-01T12:00:00Z", "seen_at": "2026-03-01T12:00:00Z",
+        "tally": { "followed": 20, "dead": 19 }, "released": false,
     });
-    assert_eq!(json_of(&breaker), form);
-    comes_back(&breaker);
+    let form = json!({ "age": form, "hosts": { "h": { "open": { "bare_pid": form } } } });
+    assert_eq!(json_of(&breakers), form);
+    comes_back(&breakers);
     assert_eq!(serde_json::from_str::<Breaker>("{}").unwrap(), Breaker::default());
+    assert_eq!(serde_json::from_str::<Breakers>("{}").unwrap(), Breakers::default());
 }
 
 #[test]

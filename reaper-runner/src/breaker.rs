@@ -1,26 +1,29 @@
 //! The breaker as it is kept: stored when it changes, and told of when it opens.
 
-use reaper_core::{Alert, Breaker, Effect, Mode};
+use reaper_core::{Alert, Breaker, Clock, Effect, Mode};
 use reaper_store::StoreError;
 
 use crate::{PassReport, engine::Engine};
 
 impl Engine {
-    /// Stores a breaker that changed, and tells somebody of each kind that opened.
+    /// Tells somebody of each kind that opened, and stores a breaker that changed. In this order: what is stored is known, and
+    /// is told by no later pass.
     pub(crate) fn keep_breaker(
         &self,
         mut breaker: Breaker,
         before: &Breaker,
+        clock: &Clock,
         report: &mut PassReport,
     ) -> Result<(), StoreError> {
         if report.mode == Mode::Enforce && breaker != *before {
+            let (store, host) = (self.parts.store.as_ref(), self.parts.probe.host());
+            let mut breakers = store.breaker()?;
             // A person may have released it while this pass looked: that word is kept.
-            for (kind, stored) in self.parts.store.breaker()?.open {
+            for (kind, stored) in breakers.of(host).open {
                 if let Some(open) = breaker.open.get_mut(&kind) {
                     open.released |= stored.released;
                 }
             }
-            self.parts.store.set_breaker(&breaker)?;
             for (kind, open) in breaker.open.iter().filter(|(kind, _)| !before.open.contains_key(kind)) {
                 tracing::warn!(%kind, dead = open.tally.dead, followed = open.tally.followed, "the breaker opened");
                 let text = format!(
@@ -33,8 +36,10 @@ impl Engine {
                 );
                 let alert = Alert { kind: "breaker_open".into(), job: None, text };
                 let key = format!("breaker:{kind}:{}", open.since.timestamp_millis());
-                self.parts.store.post(&key, &Effect::Alert(alert)).map(|_| ())?;
+                store.post(&key, &Effect::Alert(alert)).map(|_| ())?;
             }
+            breakers.put(host, breaker.clone(), clock);
+            store.set_breaker(&breakers)?;
         }
         report.breaker = breaker;
         Ok(())

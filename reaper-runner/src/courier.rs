@@ -35,13 +35,6 @@ impl Deliveries {
             Delivered::Dead { problem } => self.dead.push((key, problem)),
         }
     }
-
-    /// Takes in what another run delivered.
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.done.extend(other.done);
-        self.again.extend(other.again);
-        self.dead.extend(other.dead);
-    }
 }
 
 /// Delivers effects: leases a few, carries them out, records what became of them.
@@ -71,14 +64,19 @@ const RETRY: Backoff = Backoff { base: Duration::from_secs(5), max: Duration::fr
 impl Courier {
     /// Delivers what is due, at most `limit` effects. A delivery that fails never stops the ones behind it.
     ///
+    /// Of all that is due, advances come first, also those that become due meanwhile: an alert is a call to somebody's
+    /// server and may take as long as its time limit. Where one was not accepted, the others wait for the next drain, with
+    /// all their tries.
+    ///
     /// # Errors
     ///
     /// A [`StoreError`] where the database did not answer; what was leased comes free by itself.
     pub fn drain(&self, which: &Which, limit: usize) -> Result<Deliveries, StoreError> {
         let mut report = Deliveries::default();
         let mut left = limit;
+        let mut can_tell = true;
         while left > 0 {
-            let batch = self.store.lease(which, left.min(BATCH), self.lease)?;
+            let batch = self.lease(which, left.min(BATCH), can_tell)?;
             if batch.is_empty() {
                 break;
             }
@@ -88,12 +86,23 @@ impl Courier {
                 if let Delivered::Dead { problem } = &delivered {
                     self.tell_dead(&delivery, problem)?;
                 }
+                let is_alert = matches!(delivery.effect, Effect::Alert(_));
+                can_tell &= !(is_alert && matches!(delivered, Delivered::Again { .. }));
                 if self.store.record(&delivery, &delivered)? {
                     report.add(delivery.key, delivered);
                 }
             }
         }
         Ok(report)
+    }
+
+    /// The next ones: of all that is due a few advances, and where there are none one alert, if alerts are told still.
+    fn lease(&self, which: &Which, limit: usize, can_tell: bool) -> Result<Vec<Delivery>, StoreError> {
+        if *which != Which::Due {
+            return self.store.lease(which, limit, self.lease);
+        }
+        let advances = self.store.lease(&Which::Advances, limit, self.lease)?;
+        if advances.is_empty() && can_tell { self.store.lease(which, 1, self.lease) } else { Ok(advances) }
     }
 
     fn deliver(&self, delivery: &Delivery) -> Delivered {

@@ -28,7 +28,7 @@ impl<'n> Elsewhere<'n> {
             Some((here, nodes)) => nodes.judge(here, identity, job.bond, seen),
             None => seen,
         };
-        self.incarnations.judge(identity, job.started_at, seen)
+        self.incarnations.judge(identity, seen)
     }
 
     /// The nodes and places whose attempts may have to be settled although nothing of them can be probed from here.

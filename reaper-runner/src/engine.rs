@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     claim::{claim_of, effect_key},
     instance::known,
     intensity::put_off,
+    leases::LeaseClock,
     look::{Look, Memory, Opened, look, open, panic_text},
     pool::Pool,
     report::{CannotTell, Failure, Settled, false_rescues},
@@ -54,6 +55,7 @@ pub(crate) struct Engine {
     pub(crate) verdicts: Mutex<Verdicts>,
     counters: Mutex<Counters>,
     noted: Mutex<Option<Duration>>,
+    pub(crate) lease_clock: Mutex<LeaseClock>,
 }
 
 /// How often an idle pass leaves a note in the database. Each is a write, and an idle pass should make none.
@@ -62,6 +64,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(60);
 impl Engine {
     pub(crate) fn new(parts: Parts, settings: Settings) -> Self {
         let pool = Pool::new(settings.workers);
+        let lease_clock = LeaseClock::new(parts.time.wall(), parts.time.monotonic());
         Self {
             parts,
             settings,
@@ -70,6 +73,7 @@ impl Engine {
             verdicts: Mutex::default(),
             counters: Mutex::default(),
             noted: Mutex::default(),
+            lease_clock: Mutex::new(lease_clock),
         }
     }
 
@@ -112,9 +116,9 @@ impl Engine {
             let (parts, settings, kind) = (&self.parts, &self.settings, PassKind::Tick);
             let Opened { outset, begun, .. } = open(parts, settings, &mut memory, kind, |_| true)?;
             let Some(begun) = begun else {
-                return Ok((Plan::default(), outset.breaker, Vec::new()));
+                return Ok((Plan::default(), outset.breaker.of(parts.probe.host()), Vec::new()));
             };
-            let looked = look(parts, settings, &mut memory, &Verdicts::default(), kind, outset.breaker, begun)?;
+            let looked = look(parts, settings, &mut memory, &Verdicts::default(), kind, &outset.breaker, begun)?;
             Ok((looked.plan, looked.breaker, looked.failures))
         };
         for _ in 1..ticks {
@@ -160,11 +164,12 @@ impl Engine {
             locked(&self.verdicts).begin_tick();
         }
         let effects_due = outset.effects_due;
-        let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles } =
-            look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, outset.breaker, begun)?;
+        let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles, to_note } =
+            look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, &outset.breaker, begun)?;
         if kind == PassKind::Tick {
             locked(&self.verdicts).end_tick(&questions);
         }
+        self.note_start(to_note, &mut memory)?;
         report.at = clock.now;
         report.counts = plan.counts;
         report.bad = plan.bad;
@@ -182,7 +187,7 @@ impl Engine {
                 "the database's clock jumped: only certain deaths are settled in this pass"
             );
         }
-        self.keep_breaker(breaker, &breaker_before, report)?;
+        self.keep_breaker(breaker, &breaker_before, &clock, report)?;
         self.tell_of_doubles(&doubles, report.mode)?;
 
         let nothing = report.counts.loaded == 0 && jump.is_none() && report.breaker.open.is_empty();
@@ -268,22 +273,6 @@ impl Engine {
         }
     }
 
-    /// Stops the executors whose stop this reaper has announced. Blocks for the grace at most twice over.
-    pub(crate) fn stop(self: &Arc<Self>, jobs: Vec<Planned>, stopped: impl Fn() + Clone + Send + 'static) {
-        for planned in jobs {
-            let Some(executor) = planned.job.executor.clone() else {
-                continue;
-            };
-            let (engine, stopped) = (Arc::clone(self), stopped.clone());
-            self.pool.submit(move || {
-                let grace = engine.settings.policy.terminate_grace;
-                let how = engine.parts.stop.stop(&planned.job.attempt, &executor, grace);
-                tracing::info!(job = %planned.job.attempt.job, ?how, "stopped the executor");
-                stopped();
-            });
-        }
-    }
-
     /// A courier for this reaper's outbox.
     pub(crate) fn courier(&self) -> Courier {
         self.parts.courier(self.settings.delivery_lease, self.settings.delivery_tries)
@@ -291,31 +280,9 @@ impl Engine {
 
     /// Delivers what a pass stored, and whatever else is due where the mode allows it.
     pub(crate) fn deliver(&self, mode: Mode, keys: Vec<String>) -> Result<Deliveries, StoreError> {
-        let courier = self.courier();
-        let mut done = Deliveries::default();
-        if !keys.is_empty() {
-            done = courier.drain(&Which::Keys(keys), self.settings.budget)?;
-        }
-        if mode == Mode::Enforce {
-            done.merge(courier.drain(&Which::Due, self.settings.budget)?);
-        }
-        Ok(done)
-    }
-
-    /// Removes stale lease files where that is switched on, and says which.
-    pub(crate) fn reclaim_leases(&self) -> Vec<std::path::PathBuf> {
-        let Some(leases) = self.parts.leases.as_ref().filter(|_| self.settings.reclaim_leases) else {
-            return Vec::new();
-        };
-        let now = self.parts.time.wall();
-        let reclaimed = catch_unwind(AssertUnwindSafe(|| leases.reclaim(now))).unwrap_or_default();
-        for problem in &reclaimed.problems {
-            tracing::warn!(problem, "a lease file was left alone");
-        }
-        for path in &reclaimed.removed {
-            tracing::info!(path = %path.display(), "removed a stale lease file");
-        }
-        reclaimed.removed
+        // What this pass stored is due, too, and an alert of it is not before anybody's advance.
+        let which = if mode == Mode::Enforce { Which::Due } else { Which::Keys(keys) };
+        self.courier().drain(&which, self.settings.budget)
     }
 
     /// Whether lease files are due to be looked at in the tick that was just made.

@@ -71,13 +71,15 @@ impl Engine {
         self.settle(again, report, after)
     }
 
-    /// A gate that stays undecided for too long is told about, once.
+    /// A gate that stays undecided for too long after its exit's grace is told about, once. Measured from what is recorded: a
+    /// `reaper tick` remembers nothing of the one before.
     pub(crate) fn undecided(&self, planned: &Planned, clock: &Clock) -> Result<(), StoreError> {
-        let question = Question::of(&planned.job);
-        let since = locked(&self.verdicts).undecided_since(&question, clock.now);
-        if clock.age(since) < self.settings.policy.gate_patience {
+        let policy = &self.settings.policy;
+        let patience = policy.limits_for(&planned.job.agent).finalize_grace.saturating_add(policy.gate_patience);
+        let age = planned.job.exit.as_ref().map(|exit| clock.age(exit.at));
+        let Some(age) = age.filter(|age| *age >= patience) else {
             return Ok(());
-        }
+        };
         let why = match &planned.seen.verdict {
             Some(Verdict::Undecided(why)) => why.as_str(),
             Some(Verdict::Green | Verdict::Red(_)) | None => "",
@@ -86,9 +88,9 @@ impl Engine {
             kind: "gate_undecided".into(),
             job: Some(planned.job.attempt.job.clone()),
             text: format!(
-                "the gate of job {} has been undecided for {} s: {why}",
+                "the gate of job {} is undecided still, {} s after its work ended: {why}",
                 planned.job.attempt.job,
-                clock.age(since).as_secs()
+                age.as_secs()
             ),
         });
         let key = format!("{}:gate", claim_key(&planned.job.attempt, &alert));

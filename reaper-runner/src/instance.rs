@@ -39,6 +39,16 @@ pub(crate) fn incarnations(
 }
 
 impl Engine {
+    /// Notes the latest start of a process that this pass has seen alive at the place where it is registered. Only what
+    /// started since the note before costs a write.
+    pub(crate) fn note_start(&self, start: Option<u64>, memory: &mut Memory) -> Result<(), StoreError> {
+        if let (Some(start), Some(place)) = (start, self.parts.probe.place()) {
+            self.parts.store.note_start(&place, start)?;
+            memory.incarnations.noted(start);
+        }
+        Ok(())
+    }
+
     /// Reads the instances in a tick, having registered its own in the first. Answers with what is wrong, if another
     /// program runs as the same instance: what it settles, this one may still be at work on.
     pub(crate) fn incarnate(&self, kind: PassKind, memory: &mut Memory) -> Result<Option<String>, StoreError> {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use reaper_core::{
-    Action, Attempt, BeatObservations, Breaker, Certainty, Clock, ClockJumps, JobSnapshot, Liveness, NodeId,
-    NodeObservations, Observation, Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status,
+    Action, Attempt, BeatObservations, Breaker, Breakers, Certainty, Clock, ClockJumps, JobSnapshot, Liveness,
+    NodeId, NodeObservations, Observation, Observations, PassKind, Plan, ProcessIdentity, Rule, Sighting, Status,
     Timestamp,
     breaker::EvidenceKind,
     decide,
@@ -81,6 +81,8 @@ pub(crate) struct Look {
     pub(crate) questions: BTreeSet<Question>,
     /// Other boots of this very host that beat.
     pub(crate) doubles: Vec<NodeId>,
+    /// The latest start of a process at this very place that is to be noted of it.
+    pub(crate) to_note: Option<u64>,
 }
 
 /// A pass that is opened.
@@ -202,17 +204,18 @@ pub(crate) fn look(
     memory: &mut Memory,
     verdicts: &Verdicts,
     kind: PassKind,
-    breaker_before: Breaker,
+    breakers: &Breakers,
     (begun, first): (Begun, Page),
 ) -> Result<Look, StoreError> {
     let Begun { clock, jump, here, wanted } = begun;
+    let breaker_before = breakers.of(parts.probe.host());
     let mut breaker = breaker_before.clone();
     let policy = &settings.policy;
     let Memory { observations, nodes, beats, incarnations, watching, .. } = memory;
     let elsewhere = Elsewhere::new(here.as_ref(), nodes, incarnations);
 
     let mut planner = Planner::new(kind, settings.budget);
-    let (mut failures, mut questions) = (Vec::new(), BTreeSet::new());
+    let (mut failures, mut questions, mut to_note) = (Vec::new(), BTreeSet::new(), None);
     let mut page = first;
     loop {
         planner.begin_page(fastrand::u64(..));
@@ -240,6 +243,7 @@ pub(crate) fn look(
                     if let Some(watching) = watching {
                         watching.decided(&attempt, planned.decision.action != Action::Keep);
                     }
+                    to_note = to_note.max(start_to_note(&planned, incarnations));
                     if planned.job.exit.is_some() {
                         questions.insert(Question::of(&planned.job));
                     }
@@ -279,7 +283,14 @@ pub(crate) fn look(
         plan.counts.deferred = plan.counts.deferred.saturating_add(left_over);
     }
     let doubles = elsewhere.doubles();
-    Ok(Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles })
+    Ok(Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles, to_note })
+}
+
+/// The start of the later one of a job's processes, where it is to be noted of this place.
+fn start_to_note(planned: &Planned, incarnations: &Incarnations) -> Option<u64> {
+    let Planned { job, seen, .. } = planned;
+    let of = |process: &Option<ProcessIdentity>, seen: &Sighting| incarnations.to_note(process.as_ref()?, seen);
+    of(&job.executor, &seen.executor).max(of(&job.monitor, &seen.monitor))
 }
 
 /// Registers the rows of a page with the watch. A watch that panics knows nothing of them, and they are probed.

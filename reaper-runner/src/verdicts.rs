@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reaper_core::{Attempt, JobSnapshot, StageVersion, Timestamp, Verdict};
+use reaper_core::{Attempt, JobSnapshot, StageVersion, Verdict};
 
 /// What a verdict is about: an attempt, and the visit of its task to its stage.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,13 +33,12 @@ enum Answer {
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     answers: BTreeMap<Question, Answer>,
-    undecided_since: BTreeMap<Question, Timestamp>,
 }
 
 impl Verdicts {
-    /// Whether nothing is being asked, nothing answered is left to be used, and nothing is undecided.
+    /// Whether nothing is being asked, and nothing answered is left to be used.
     pub(crate) fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.undecided_since.is_empty()
+        self.answers.is_empty()
     }
 
     /// Begins a tick: undecided answers are forgotten, so that their gates are asked again.
@@ -50,7 +49,6 @@ impl Verdicts {
     /// Ends a tick: what is about no row of it is forgotten, save what is being asked.
     pub(crate) fn end_tick(&mut self, seen: &std::collections::BTreeSet<Question>) {
         self.answers.retain(|question, answer| matches!(answer, Answer::Asked) || seen.contains(question));
-        self.undecided_since.retain(|question, _| seen.contains(question));
     }
 
     pub(crate) fn get(&self, question: &Question) -> Option<Verdict> {
@@ -74,14 +72,8 @@ impl Verdicts {
         self.answers.insert(question, Answer::Given(verdict));
     }
 
-    /// Since when the question is undecided, now included.
-    pub(crate) fn undecided_since(&mut self, question: &Question, now: Timestamp) -> Timestamp {
-        *self.undecided_since.entry(question.clone()).or_insert(now)
-    }
-
     pub(crate) fn forget(&mut self, question: &Question) {
         self.answers.remove(question);
-        self.undecided_since.remove(question);
     }
 }
 

@@ -312,5 +312,7 @@ pub(crate) fn incarnation(mut row: RawRow) -> Result<Incarnation, StoreError> {
     let place = place(&mut row)?;
     let instance = row.next_text().ok_or_else(|| wrong("the instance is no text"))?;
     let at = row.next_int().and_then(instant).ok_or_else(|| wrong("its time is no instant"))?;
-    Ok(Incarnation { instance, place, at, superseded_at: row.next_int().and_then(instant) })
+    let superseded_at = row.next_int().and_then(instant);
+    let seen_start = row.next_int().and_then(|start| u64::try_from(start).ok());
+    Ok(Incarnation { instance, place, at, superseded_at, seen_start })
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Debug;
 
-use reaper_core::{Breaker, Mode, Timestamp};
+use reaper_core::{Breakers, Mode, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -48,7 +48,7 @@ pub struct Outset {
     /// The stored mode, as [`Control::mode`].
     pub mode: Mode,
     /// The stored breaker, as [`Control::breaker`].
-    pub breaker: Breaker,
+    pub breaker: Breakers,
     /// Whether any effect in the outbox is due.
     pub effects_due: bool,
     /// Every node, as [`Nodes::nodes`](crate::Nodes::nodes), in any order; `None` where they were not asked for.
@@ -106,10 +106,10 @@ pub trait Control: Debug + Send + Sync {
     fn set_mode(&self, mode: Mode) -> Result<Mode, StoreError>;
 
     /// The stored breaker; closed where none was ever stored.
-    fn breaker(&self) -> Result<Breaker, StoreError>;
+    fn breaker(&self) -> Result<Breakers, StoreError>;
 
     /// Stores the breaker.
-    fn set_breaker(&self, breaker: &Breaker) -> Result<(), StoreError>;
+    fn set_breaker(&self, breaker: &Breakers) -> Result<(), StoreError>;
 
     /// The note of the latest pass.
     fn latest_pass(&self) -> Result<Option<PassNote>, StoreError>;

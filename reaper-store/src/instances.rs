@@ -25,6 +25,10 @@ pub trait Instances: Debug + Send + Sync {
     /// Registers where an instance runs from now on. The same again is nothing new.
     fn register(&self, instance: &str, place: &Place) -> Result<(), StoreError>;
 
+    /// Notes that the reaper at this place has seen a process alive there that started then, in clock ticks since boot. What
+    /// is noted only grows, and begins anew with each registration that is something new.
+    fn note_start(&self, place: &Place, start: u64) -> Result<(), StoreError>;
+
     /// Every incarnation, by instance and then the earliest first.
     fn incarnations(&self) -> Result<Vec<Incarnation>, StoreError>;
 }

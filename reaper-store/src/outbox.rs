@@ -49,6 +49,8 @@ pub enum Delivered {
 pub enum Which {
     /// Any that is due.
     Due,
+    /// The advances that are due.
+    Advances,
     /// These, by key, if they are due.
     Keys(Vec<String>),
 }

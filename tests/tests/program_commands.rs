@@ -86,6 +86,22 @@ fn a_breaker_that_holds_is_released_by_a_persons_word() {
 }
 
 #[test]
+fn a_breaker_that_could_not_be_told_of_is_told_of_by_the_next_pass() {
+    let (db, program) = adopted(BINARY);
+    for _ in 0..20 {
+        let _dead = RunningJob { pid: Some(dead_pid()), ..RunningJob::default() }.insert(&db);
+    }
+    db.sql("CREATE TRIGGER full BEFORE INSERT ON reaper_outbox BEGIN SELECT RAISE(ABORT, 'full'); END");
+    let _failed = program.run(&["tick"]);
+    assert_eq!(db.count("reaper_outbox"), 0);
+    db.sql("DROP TRIGGER full");
+    let _held = program.run(&["tick"]).ok();
+    assert_eq!(db.count("reaper_outbox WHERE key LIKE 'breaker:bare_pid:%'"), 1);
+    let _held = program.run(&["tick"]).ok();
+    assert_eq!(db.count("reaper_outbox WHERE key LIKE 'breaker:bare_pid:%'"), 1, "once");
+}
+
+#[test]
 fn enqueue_adds_once_for_a_source_key() {
     let (db, program) = adopted(BINARY);
     let add = ["enqueue", "--agent", "developer", "--repo", "r"];

@@ -18,8 +18,8 @@ use serde_json::Value;
 const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
 const DOC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../reaper-runner/docs/output.md");
 
-/// Objects whose keys are data (names of statuses, agents, rules, kinds, figures) and not part of the shape.
-const BY_NAME: [&str; 5] = [".jobs", ".by_rule", ".open", ".evidence", ".effect"];
+/// Objects whose keys are data (names of statuses, agents, rules, kinds, hosts, figures) and not part of the shape.
+const BY_NAME: [&str; 6] = [".jobs", ".by_rule", ".open", ".hosts", ".evidence", ".effect"];
 
 /// Every path of keys in a value, `[]` for the members of a list.
 fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
@@ -122,7 +122,7 @@ fn printed() -> BTreeMap<String, Value> {
     run("breaker", &["breaker"], 0);
     run("status", &["status"], 0);
     run("breaker release", &["breaker", "release"], 0);
-    db.sql("INSERT INTO reaper_incarnations VALUES ('build-7', 'b00t', 4026532481, 'worker', 1764000000000, 1764000100000)");
+    db.sql("INSERT INTO reaper_incarnations VALUES ('build-7', 'b00t', 4026532481, 'worker', 1764000000000, 1764000100000, 24601)");
     db.sql("INSERT INTO reaper_nodes VALUES ('build-7', 'b00t', 'up', 12, 1764000000000, 60000, 'build-7:311')");
     run("nodes", &["nodes"], 0);
     run("declare-dead", &["declare-dead", "build-7"], 0);

@@ -63,7 +63,10 @@ fn it_trips_above_the_share_and_from_the_number_on() {
 fn each_kind_has_its_own() {
     let breaker = open(BarePid);
     assert!(!holds(&breaker, Beat, 0) && !holds(&breaker, Age, 0));
-    assert_eq!(breaker.open.get(&BarePid), Some(&Open { since: now(), tally: ALL_DEAD, released: false }));
+    assert_eq!(
+        breaker.open.get(&BarePid),
+        Some(&Open { since: now(), seen_at: now(), tally: ALL_DEAD, released: false })
+    );
 }
 
 #[test]
@@ -143,9 +146,71 @@ fn a_persons_word_lasts_until_the_state_passes() {
 fn one_word_releases_all_that_is_open() {
     let mut breaker = open(Beat);
     breaker.release();
-    breaker.open.insert(Age, Open { since: now(), tally: ALL_DEAD, released: false });
+    breaker.open.insert(Age, Open { since: now(), seen_at: now(), tally: ALL_DEAD, released: false });
     assert!(breaker.release());
     assert!(breaker.open.values().all(|open| open.released));
+}
+
+/// A tick of one host: its own breaker and that of ages, judged and put back.
+fn tick_of(host: &str, all: &mut Breakers, tally: impl Into<Option<(EvidenceKind, Tally)>>, at: i64) {
+    let mut breaker = all.of(host);
+    judge(&mut breaker, Tick, tally, at);
+    all.put(host, breaker, &after(at));
+}
+
+#[test]
+fn who_sees_nothing_of_it_or_sees_it_otherwise_closes_no_other_hosts_breaker() {
+    for kind in [BarePid, Beat] {
+        for other in [None, Some((kind, NONE_DEAD))] {
+            let mut all = Breakers::default();
+            for at in (0..300).step_by(10) {
+                tick_of("a", &mut all, (kind, ALL_DEAD), at);
+                tick_of("b", &mut all, other, at + 5);
+                assert!(holds(&all.of("a"), kind, at + 5), "{kind} at {at}");
+                assert!(!holds(&all.of("b"), kind, at + 5), "what is wrong at a is not wrong at b");
+                assert_eq!(all.hosts["a"].open[&kind].since, now(), "it is the same state still");
+            }
+            tick_of("a", &mut all, (kind, ALL_DEAD), 300);
+            assert!(!holds(&all.of("a"), kind, 300), "it has persisted");
+            tick_of("a", &mut all, None, 310);
+            assert_eq!(all, Breakers::default());
+        }
+    }
+}
+
+#[test]
+fn a_persons_word_is_about_every_host_and_outlives_the_ticks_of_others() {
+    let mut all = Breakers::default();
+    tick_of("a", &mut all, (BarePid, ALL_DEAD), 0);
+    tick_of("b", &mut all, (Age, ALL_DEAD), 0);
+    assert!(all.release());
+    assert!(!all.release(), "it was said");
+    // Ages are the same for everybody, so that whoever sees that they are well again closes it.
+    tick_of("c", &mut all, None, 10);
+    tick_of("a", &mut all, (BarePid, ALL_DEAD), 20);
+    assert!(!holds(&all.of("a"), BarePid, 20));
+    assert_eq!(all.age, None);
+    assert!(!Breakers::default().release(), "nothing is open");
+}
+
+#[test]
+fn the_breaker_of_ages_is_everybodys() {
+    let mut all = Breakers::default();
+    tick_of("a", &mut all, (Age, ALL_DEAD), 0);
+    assert!(holds(&all.of("b"), Age, 0));
+    tick_of("b", &mut all, (Age, ALL_DEAD), 300);
+    assert!(!holds(&all.of("a"), Age, 300), "whoever has seen that it lasts");
+}
+
+#[test]
+fn a_host_that_is_seen_no_more_is_forgotten() {
+    let mut all = Breakers::default();
+    let week = 7 * 24 * 3600;
+    tick_of("a", &mut all, (BarePid, ALL_DEAD), 0);
+    tick_of("b", &mut all, None, week);
+    assert!(all.hosts.contains_key("a"));
+    tick_of("b", &mut all, None, week + 1);
+    assert_eq!(all, Breakers::default());
 }
 
 #[test]
@@ -154,7 +219,6 @@ fn a_closed_one_is_not_written() {
     judge(&mut breaker, Tick, (BarePid, NONE_DEAD), 10);
     judge(&mut breaker, Wake, (BarePid, ALL_DEAD), 20);
     assert_eq!(breaker, Breaker::default());
-    assert_eq!(open(Age).judged_at, Some(now()));
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl LeaseDir {
         self
     }
 
-    fn reclaim_watched(&self, now: Timestamp, watch: &dyn Fn(Moment)) -> Reclaimed {
+    fn reclaim_watched(&self, now: Option<Timestamp>, watch: &dyn Fn(Moment)) -> Reclaimed {
         let mut reclaimed = Reclaimed::default();
         let folder = match Folder::open(&self.folder) {
             Ok(Some(folder)) => folder,
@@ -116,7 +116,7 @@ impl LeaseDir {
         &self,
         folder: &Folder,
         name: &OsStr,
-        now: Timestamp,
+        now: Option<Timestamp>,
         watch: &dyn Fn(Moment),
         reclaimed: &mut Reclaimed,
     ) {
@@ -139,7 +139,12 @@ impl LeaseDir {
     }
 
     /// Reads and judges a lease. `None` if it is gone.
-    fn look(&self, folder: &Folder, name: &OsStr, now: Timestamp) -> Result<Option<(Judged, Seen)>, String> {
+    fn look(
+        &self,
+        folder: &Folder,
+        name: &OsStr,
+        now: Option<Timestamp>,
+    ) -> Result<Option<(Judged, Seen)>, String> {
         let Some(seen) = folder.look(name)? else { return Ok(None) };
         let around = Circumstances { probe: &*self.probe, hosts: &self.hosts, ttl: self.ttl, now };
         let judged = Lease::parse(seen.content())?.judge(&around);
@@ -183,7 +188,7 @@ impl Leases for LeaseDir {
             if !self.is_lease(name) {
                 return None;
             }
-            match self.look(&folder, name, now) {
+            match self.look(&folder, name, Some(now)) {
                 Ok(Some((Judged { state, holder, acquired_at }, _))) => {
                     Some(LeaseFile { path, state, holder, acquired_at })
                 }
@@ -194,8 +199,12 @@ impl Leases for LeaseDir {
         names.iter().filter_map(|name| one(name)).collect()
     }
 
-    fn reclaim(&self, now: Timestamp) -> Reclaimed {
+    fn reclaim(&self, now: Option<Timestamp>) -> Reclaimed {
         self.reclaim_watched(now, &|_| ())
+    }
+
+    fn ttl(&self) -> Duration {
+        self.ttl
     }
 }
 

@@ -8,7 +8,7 @@ mod folder;
 #[cfg(unix)]
 mod folder;
 
-use std::{fmt::Debug, path::PathBuf};
+use std::{fmt::Debug, path::PathBuf, time::Duration};
 
 use reaper_core::{Sighting, Timestamp};
 
@@ -58,6 +58,10 @@ pub trait Leases: Debug + Send + Sync {
     /// What is there, in the order of the names.
     fn list(&self, now: Timestamp) -> Vec<LeaseFile>;
 
-    /// Removes what is stale.
-    fn reclaim(&self, now: Timestamp) -> Reclaimed;
+    /// Removes what is stale. Without an instant no lease's time is up, whatever it says: only the death of its holder makes
+    /// it stale. That is for whoever has seen the clock jump.
+    fn reclaim(&self, now: Option<Timestamp>) -> Reclaimed;
+
+    /// How long a lease is good for: a holder that lives renews it within this time.
+    fn ttl(&self) -> Duration;
 }

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     os::fd::OwnedFd,
+    path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -199,6 +200,50 @@ pub(crate) fn again(test: &str, behind: &[&str]) -> bool {
 /// Whether this is the inner run of [`again`].
 pub(crate) fn is_again() -> bool {
     std::env::var_os(AGAIN).is_some()
+}
+
+/// A folder of cgroup2 of a test's own. What is left in it at the end is killed.
+#[derive(Debug)]
+pub(crate) struct CgroupFolder(pub(crate) PathBuf);
+
+impl CgroupFolder {
+    /// Makes one. `None`, said loudly, where there is no cgroup2 or it may not be written to.
+    pub(crate) fn make() -> Option<Self> {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let of = |line: &str| {
+            let (mount, kind) = line.split_once(" - ")?;
+            kind.starts_with("cgroup2 ").then(|| mount.split(' ').nth(4).map(PathBuf::from))?
+        };
+        let Some(root) = mounts.lines().find_map(of) else {
+            eprintln!("SKIPPED: cgroup2 is not mounted");
+            return None;
+        };
+        // A pid alone is unique in its namespace only.
+        let inode = std::fs::read_link("/proc/self/ns/pid").unwrap();
+        let number: String = inode.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+        let path = root.join(format!("gate-test-{number}-{}", std::process::id()));
+        match std::fs::create_dir(&path) {
+            Ok(()) => Some(Self(path)),
+            Err(error) => {
+                eprintln!("SKIPPED: no cgroup can be made here: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for CgroupFolder {
+    fn drop(&mut self) {
+        std::fs::write(self.0.join("cgroup.kill"), "1").ok();
+        let removed = || {
+            let groups = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
+            groups.for_each(|group| drop(std::fs::remove_dir(group.path())));
+            std::fs::remove_dir(&self.0).is_ok()
+        };
+        if !std::thread::panicking() {
+            wait_until("the cgroup is empty", removed);
+        }
+    }
 }
 
 /// Waits, bounded, until something is so.

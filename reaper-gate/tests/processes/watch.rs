@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::support::{
-    Held, Started, again, dead, identity, is_again, leftovers, probe, python, running, session, sleeper,
+    CgroupFolder, Held, Started, again, dead, identity, is_again, leftovers, probe, python, running, session,
+    sleeper, wait_until,
 };
 use reaper_core::{Attempt, Certainty, Finding, Liveness, ProcessIdentity, Sighting};
 use reaper_gate::{
-    Watch,
+    Probe as _, Watch,
     liveness::{
-        LocalProbe,
+        Cgroups, LocalProbe,
         watch::{Death, PidfdWatch, Role, Subject, Unwatched, WatchCounts, Watching, raise_descriptor_limit},
     },
 };
@@ -199,9 +200,7 @@ fn a_process_whose_main_thread_has_ended_is_not_reported_until_the_last_one_ends
     };
     assert_eq!(child.line(), "working");
     let stat = format!("/proc/{}/stat", child.held.pid);
-    crate::support::wait_until("the main thread has ended", || {
-        std::fs::read_to_string(&stat).unwrap().contains(") Z ")
-    });
+    wait_until("the main thread has ended", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
     let watch = watch();
     assert_eq!(watch.watch(&job(1), Role::Executor, &whole(&child.held)), Watching::Held);
     assert_eq!(watch.wait(NOW), Ok(vec![]));
@@ -285,6 +284,41 @@ fn f09_a_number_that_was_given_away_is_not_taken_for_the_process() {
     assert_eq!(later.counts().held, 0, "the stranger is not watched");
     assert_eq!(deaths(&later, 1)[0].sighting, dead(Finding::Recycled));
     assert!(!second.held.has_ended());
+}
+
+#[test]
+fn f09_what_lives_in_the_group_of_a_number_that_was_given_away_is_found() {
+    let name = "watch::f09_what_lives_in_the_group_of_a_number_that_was_given_away_is_found";
+    if !is_again() {
+        again(name, &["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]);
+        return;
+    }
+    let Some(folder) = CgroupFolder::make() else { return };
+    let cgroups = Cgroups::in_folder(&folder.0).unwrap();
+    let probe = LocalProbe::builder().host("test-host").cgroups(cgroups.clone()).build().unwrap();
+    let mut first = session(&job(1), "read _; setsid sleep 600 & echo $!; wait");
+    let executor = identity(&first.held);
+    cgroups.enter(&executor).unwrap();
+    first.tell("");
+    let left = first.prints_pid();
+    let comm = format!("/proc/{}/comm", left.pid);
+    wait_until("it has left the session", || std::fs::read_to_string(&comm).unwrap().trim() == "sleep");
+    first.kill();
+    std::fs::write("/proc/sys/kernel/ns_last_pid", (executor.pid - 1).to_string()).unwrap();
+    let second = sleeper();
+    assert_eq!(second.held.pid, executor.pid, "the number was given again");
+    if executor.inode.is_none() && identity(&second.held).start_time == executor.start_time {
+        eprintln!("SKIPPED {name}: this kernel has no pidfs, and both started within one tick");
+        return;
+    }
+    let lives = Sighting::new(Liveness::Leftovers, Finding::CgroupLives(1));
+    assert_eq!(probe.probe(&executor), lives);
+    let watch = PidfdWatch::new(probe).unwrap();
+    assert_eq!(watch.watch(&job(1), Role::Executor, &Subject::Identity(executor)), Watching::Gone);
+    assert_eq!(deaths(&watch, 1)[0].sighting, lives);
+    left.signal(Signal::KILL);
+    left.wait();
+    wait_until("its group is empty", || watch.sighting(&job(1), Role::Executor) == Some(dead(Finding::Recycled)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `reaper breaker`: shows what is held, or says that it is real.
 
 use clap::{Args, Subcommand};
-use reaper_core::{Breaker, Clock};
+use reaper_core::{Breaker, Breakers, Clock, breaker::EvidenceKind, effect::Plain};
 
 use super::{
     Context, Exit, Failure,
@@ -41,11 +41,27 @@ pub(super) fn breaker(context: &Context, args: &BreakerArgs) -> Result<(), Failu
     }
 }
 
-/// The breaker in words.
-pub(super) fn describe(breaker: &Breaker, clock: &Clock, policy: &reaper_core::breaker::BreakerPolicy) -> String {
-    if breaker.open.is_empty() {
-        return "closed\n".into();
-    }
+/// The breakers in words.
+pub(super) fn describe(
+    breakers: &Breakers,
+    clock: &Clock,
+    policy: &reaper_core::breaker::BreakerPolicy,
+) -> String {
+    let hosts = breakers.hosts.iter().map(|(host, breaker)| {
+        let host = format!(", seen from {}", Plain { text: host, max: 40 });
+        described(breaker, &host, clock, policy)
+    });
+    let age = Breaker { open: breakers.age.map(|open| (EvidenceKind::Age, open)).into_iter().collect() };
+    let text: String = hosts.chain([described(&age, "", clock, policy)]).collect();
+    if text.is_empty() { "closed\n".into() } else { text }
+}
+
+fn described(
+    breaker: &Breaker,
+    from: &str,
+    clock: &Clock,
+    policy: &reaper_core::breaker::BreakerPolicy,
+) -> String {
     let mut text = String::new();
     for (kind, open) in &breaker.open {
         let until = if open.released {
@@ -59,7 +75,10 @@ pub(super) fn describe(breaker: &Breaker, clock: &Clock, policy: &reaper_core::b
         };
         let (dead, followed) = (open.tally.dead, open.tally.followed);
         let kind = words(kind.as_str());
-        text.push_str(&format!("{kind}: {dead} of {followed} look dead since {}, {until}\n", at(open.since)));
+        text.push_str(&format!(
+            "{kind}: {dead} of {followed} look dead since {}{from}, {until}\n",
+            at(open.since)
+        ));
     }
     text
 }

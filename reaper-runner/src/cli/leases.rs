@@ -36,7 +36,7 @@ pub(super) fn leases(context: &Context, args: &LeasesArgs) -> Result<(), Failure
             context.out.result(&json, || describe(&found))
         }
         Some(LeasesCommand::Reclaim) => {
-            let reclaimed = leases.reclaim(now);
+            let reclaimed = leases.reclaim(Some(now));
             let result = serde_json::json!({"removed": reclaimed.removed, "problems": reclaimed.problems});
             context.out.result(&result, || {
                 let plain = |text: &str| Plain { text, max: usize::MAX }.to_string();

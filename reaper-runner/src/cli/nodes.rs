@@ -43,7 +43,7 @@ fn describe(shown: &Shown) -> String {
 
 fn instances_of(shown: &Shown) -> String {
     let mut rows = table(&["instance", "host", "boot", "PID namespace", "since", "state"]);
-    for Incarnation { instance, place, at, superseded_at } in &shown.instances {
+    for Incarnation { instance, place, at, superseded_at, .. } in &shown.instances {
         let state = superseded_at.map_or("latest".to_owned(), |at| format!("superseded {}", ago(shown.now, at)));
         rows.add_row([
             plain(instance),

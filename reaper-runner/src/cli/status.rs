@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use chrono::TimeDelta;
-use reaper_core::{Breaker, Clock, JobId, Mode, Status, Timestamp, effect::Plain};
+use reaper_core::{Breakers, Clock, JobId, Mode, Status, Timestamp, effect::Plain};
 use reaper_gate::lease::LeaseState;
 use reaper_store::{
     control::{PassNote, WatchTally},
@@ -32,7 +32,7 @@ struct Shown {
     mode: Mode,
     stored_mode: Mode,
     latest_pass: Option<PassNote>,
-    breaker: Breaker,
+    breaker: Breakers,
     outbox_pending: usize,
     outbox_dead: usize,
     leases_held: usize,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what tests share fails as tests do: by a panic")]
 
 mod beats;
+mod courier;
 mod crash_loop;
 mod nodes;
 mod rest;

@@ -9,7 +9,10 @@ use std::{
 };
 
 use crate::world::{World, alive, dead, settings};
-use reaper_core::{Mode, ProcessIdentity, Verdict, breaker::EvidenceKind};
+use reaper_core::{
+    Attempt, Breakers, Finding, Liveness, Mode, ProcessIdentity, Sighting, Verdict, breaker::EvidenceKind,
+};
+use reaper_gate::liveness::Stopped;
 use reaper_runner::{Reaper, Settings};
 use reaper_store::{
     Attempts, Control, Foreign, History, Outbox,
@@ -72,6 +75,24 @@ fn f24_a_gate_that_panics_or_cannot_say_is_asked_again_next_tick() {
     assert_eq!(world.status(&job), "done");
     assert_eq!(turns.load(Ordering::SeqCst), 3);
     assert_eq!(*world.advanced.lock().unwrap(), [task]);
+}
+
+/// As `reaper tick` does it from cron: each tick is a reaper of its own.
+#[test]
+fn ticks_that_remember_nothing_tell_of_an_undecided_gate_in_time() {
+    let world = World::new().gate(|_| Verdict::Undecided("no answer".into()));
+    let (job, _) = world.exited(0, 0);
+    let mut told_after = None;
+    for minute in 0..100 {
+        Reaper::new(world.parts(), settings()).run_once();
+        if !world.alerts.kinds().is_empty() {
+            told_after = told_after.or(Some(minute));
+        }
+        world.pass(Duration::from_secs(60));
+    }
+    assert_eq!(told_after, Some(65), "five minutes of grace and an hour of patience");
+    assert_eq!(world.alerts.kinds(), ["gate_undecided"]);
+    assert_eq!(world.status(&job), "running");
 }
 
 #[test]
@@ -149,6 +170,27 @@ fn f26_many_deaths_at_once_are_held_until_they_last() {
     assert!(jobs.iter().all(|job| world.status(job) == "queued"));
 }
 
+/// A reaper of another host sees none of these pids, and so nothing of what is wrong.
+#[test]
+fn f26_a_host_that_follows_nothing_closes_no_others_breaker() {
+    let world = World::new();
+    let jobs: Vec<_> = (0..20).map(|n| world.running(100 + n, 30)).collect();
+    let here = Reaper::new(world.parts(), settings());
+    let mut there = World::new().probe(|_| Sighting::new(Liveness::Unknown, Finding::PidNotTrusted));
+    there.host = "there";
+    there.store = Arc::clone(&world.store);
+    there.time = Arc::clone(&world.time);
+    let there = Reaper::new(there.parts(), Settings { bare_pids: false, ..settings() });
+    for second in (0..=300).step_by(10) {
+        let report = here.run_once();
+        assert_eq!(report.open_kinds(), [EvidenceKind::BarePid]);
+        assert_eq!(jobs.iter().all(|job| world.status(job) == "queued"), second == 300, "after {second} s");
+        assert_eq!(there.run_once().open_kinds(), []);
+        world.pass(Duration::from_secs(10));
+    }
+    assert_eq!(world.alerts.kinds(), ["breaker_open"], "somebody is told once");
+}
+
 #[test]
 fn a_person_releases_the_breaker() {
     let world = World::new();
@@ -161,7 +203,7 @@ fn a_person_releases_the_breaker() {
     world.store.set_breaker(&breaker).unwrap();
     reaper.run_once();
     assert!(jobs.iter().all(|job| world.status(job) == "queued"));
-    assert!(world.store.breaker().unwrap().open.is_empty() || reaper.run_once().breaker.open.is_empty());
+    assert!(world.store.breaker().unwrap() == Breakers::default() || reaper.run_once().breaker.open.is_empty());
 }
 
 #[test]
@@ -202,6 +244,22 @@ fn a_delivery_that_fails_for_ever_is_given_up() {
 #[test]
 fn only_the_winner_of_the_terminating_write_stops_the_executor() {
     let world = World::new().probe(|_| alive());
+    let attempt = taken(&world);
+    let one = Reaper::new(world.parts(), settings());
+    let two = Reaper::new(world.parts(), settings());
+    one.run_once();
+    two.run_once();
+    // Seven hours pass in both.
+    world.pass(Duration::from_secs(7 * 3600));
+    let reports = [one.run_once(), two.run_once()];
+    assert_eq!(reports.iter().map(|report| report.won().count()).sum::<usize>(), 1);
+    assert_eq!(*world.stopped.lock().unwrap(), std::slice::from_ref(&attempt));
+    assert_eq!(world.status(&attempt.job), "running", "the rules settle what remains");
+    assert_eq!(one.counters().reaped_total() + two.counters().reaped_total(), 0);
+}
+
+/// An attempt that can be stopped, of a world whose time is told.
+fn taken(world: &World) -> Attempt {
     let identity = |pid| ProcessIdentity {
         host: "here".into(),
         boot: "boot".into(),
@@ -221,17 +279,26 @@ fn only_the_winner_of_the_terminating_write_stops_the_executor() {
     world.store.enqueue(&new).unwrap();
     let taken = world.store.take(&Wants::Any, &Launcher::free(identity(1))).unwrap().unwrap();
     assert_eq!(world.store.attach(&taken.job.attempt, &identity(2)).unwrap(), Written::Yes);
-    let one = Reaper::new(world.parts(), settings());
-    let two = Reaper::new(world.parts(), settings());
-    one.run_once();
-    two.run_once();
-    // Seven hours pass in both.
-    world.pass(Duration::from_secs(7 * 3600));
-    let reports = [one.run_once(), two.run_once()];
-    assert_eq!(reports.iter().map(|report| report.won().count()).sum::<usize>(), 1);
-    assert_eq!(*world.stopped.lock().unwrap(), std::slice::from_ref(&taken.job.attempt));
-    assert_eq!(world.status(&taken.job.attempt.job), "running", "the rules settle what remains");
-    assert_eq!(one.counters().reaped_total() + two.counters().reaped_total(), 0);
+    taken.job.attempt
+}
+
+#[test]
+fn a_stop_that_cannot_work_is_told_of_once_and_tried_again() {
+    for (stop, told) in [(Stopped::NotVerified, true), (Stopped::StillThere, true), (Stopped::Killed, false)] {
+        let mut world = World::new().probe(|_| alive());
+        world.stop = stop;
+        let attempt = taken(&world);
+        let reaper = Reaper::new(world.parts(), settings());
+        reaper.run_once();
+        world.pass(Duration::from_secs(7 * 3600));
+        for _ in 0..4 {
+            reaper.run_once();
+            world.pass(Duration::from_secs(60));
+        }
+        assert!(world.stopped.lock().unwrap().len() > 1, "{stop:?}: it is announced and tried again");
+        assert_eq!(world.status(&attempt.job), "running");
+        assert_eq!(world.alerts.kinds(), if told { vec!["stop_failed"] } else { vec![] }, "{stop:?}");
+    }
 }
 
 #[test]

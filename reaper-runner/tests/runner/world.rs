@@ -56,11 +56,15 @@ pub(crate) struct World {
     pub(crate) time: Arc<ToldTime>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) stopped: Arc<Mutex<Vec<Attempt>>>,
+    /// What becomes of a stop.
+    pub(crate) stop: Stopped,
+    /// The host that the reaper is on.
+    pub(crate) host: &'static str,
     /// The executors that are found on this host.
     pub(crate) executors: Vec<(Attempt, ProcessIdentity)>,
     pub(crate) advanced: Arc<Mutex<Vec<TaskId>>>,
     gate: Arc<ByGate>,
-    probe: Arc<ByProbe>,
+    probe: Arc<ProbeFn>,
 }
 
 impl World {
@@ -70,10 +74,12 @@ impl World {
             time: Arc::default(),
             alerts: Arc::default(),
             stopped: Arc::default(),
+            stop: Stopped::Asked,
+            host: "here",
             executors: Vec::new(),
             advanced: Arc::default(),
             gate: Arc::new(ByGate(Box::new(|job| panic!("no gate for job {}", job.attempt.job)))),
-            probe: Arc::new(ByProbe(Box::new(|_| dead()))),
+            probe: Arc::new(|_| dead()),
         }
     }
 
@@ -83,7 +89,7 @@ impl World {
     }
 
     pub(crate) fn probe(mut self, look: impl Fn(u32) -> Sighting + Send + Sync + 'static) -> Self {
-        self.probe = Arc::new(ByProbe(Box::new(look)));
+        self.probe = Arc::new(look);
         self
     }
 
@@ -102,8 +108,12 @@ impl World {
         });
         Parts {
             store: Arc::<MemoryStore>::clone(&self.store),
-            probe: Arc::<ByProbe>::clone(&self.probe),
-            stop: Arc::new(NoteStop { stopped: Arc::clone(&self.stopped), executors: self.executors.clone() }),
+            probe: Arc::new(ByProbe(self.host, Arc::clone(&self.probe))),
+            stop: Arc::new(NoteStop {
+                stopped: Arc::clone(&self.stopped),
+                how: self.stop,
+                executors: self.executors.clone(),
+            }),
             gate: Arc::<ByGate>::clone(&self.gate),
             advance: Arc::new(advance),
             notify: Arc::<Alerts>::clone(&self.alerts),
@@ -171,7 +181,7 @@ impl Gate for ByGate {
     }
 }
 
-struct ByProbe(Box<ProbeFn>);
+struct ByProbe(&'static str, Arc<ProbeFn>);
 
 impl std::fmt::Debug for ByProbe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -181,7 +191,7 @@ impl std::fmt::Debug for ByProbe {
 
 impl Probe for ByProbe {
     fn host(&self) -> &str {
-        "here"
+        self.0
     }
 
     fn node(&self) -> Option<NodeId> {
@@ -189,7 +199,7 @@ impl Probe for ByProbe {
     }
 
     fn probe(&self, identity: &ProcessIdentity) -> Sighting {
-        match (self.0)(identity.pid).liveness {
+        match (self.1)(identity.pid).liveness {
             Liveness::Alive(_) => Sighting::new(Liveness::Alive(Certainty::Verified), Finding::Running),
             Liveness::Dead(_) => Sighting::new(Liveness::Dead(Certainty::Verified), Finding::Ended),
             other @ (Liveness::Leftovers | Liveness::Elsewhere | Liveness::Unknown) => {
@@ -199,20 +209,21 @@ impl Probe for ByProbe {
     }
 
     fn probe_pid(&self, pid: u32) -> Sighting {
-        (self.0)(pid)
+        (self.1)(pid)
     }
 }
 
 #[derive(Debug)]
 struct NoteStop {
     stopped: Arc<Mutex<Vec<Attempt>>>,
+    how: Stopped,
     executors: Vec<(Attempt, ProcessIdentity)>,
 }
 
 impl Stop for NoteStop {
     fn stop(&self, attempt: &Attempt, _: &ProcessIdentity, _: Duration) -> Stopped {
         self.stopped.lock().unwrap().push(attempt.clone());
-        Stopped::Asked
+        self.how
     }
 
     fn executors(&self) -> Vec<(Attempt, ProcessIdentity)> {

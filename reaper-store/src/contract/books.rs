@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use reaper_core::{
-    AdvanceOrder, Breaker, Effect, JobId, Mode, Signature, Status, TaskId,
+    AdvanceOrder, Breaker, Breakers, Effect, JobId, Mode, Signature, Status, TaskId,
     breaker::{EvidenceKind, Open, Tally},
 };
 
@@ -214,16 +214,23 @@ pub fn the_mode_is_kept(subject: &dyn Subject) {
 /// The breaker is closed until another is stored, and comes back as it was.
 pub fn the_breaker_is_kept(subject: &dyn Subject) {
     let scene = Scene::of(subject);
-    assert_eq!(scene.store().breaker().expect("a read works"), Breaker::default());
-    let mut breaker = Breaker::default();
-    for (kind, released) in [(EvidenceKind::BarePid, false), (EvidenceKind::Age, true)] {
-        let open = Open { since: scene.now(), tally: Tally { followed: 20, dead: 19 }, released };
-        breaker.open.insert(kind, open);
-        scene.store().set_breaker(&breaker).expect("the database works");
-        assert_eq!(scene.store().breaker().expect("a read works"), breaker);
+    let read = || scene.store().breaker().expect("a read works");
+    assert_eq!(read(), Breakers::default());
+    let open = |released| Open {
+        since: scene.now(),
+        seen_at: scene.now(),
+        tally: Tally { followed: 20, dead: 19 },
+        released,
+    };
+    let by_pid = Breaker { open: [(EvidenceKind::BarePid, open(false))].into() };
+    let mut breakers = Breakers { age: None, hosts: [("a \"b\" 'c'".into(), by_pid)].into() };
+    for age in [None, Some(open(true))] {
+        breakers.age = age;
+        scene.store().set_breaker(&breakers).expect("the database works");
+        assert_eq!(read(), breakers);
     }
-    scene.store().set_breaker(&Breaker::default()).expect("the database works");
-    assert_eq!(scene.store().breaker().expect("a read works"), Breaker::default());
+    scene.store().set_breaker(&Breakers::default()).expect("the database works");
+    assert_eq!(read(), Breakers::default());
 }
 
 /// The note of the latest pass is the latest, and comes back as it was.

@@ -179,6 +179,7 @@ cases! { $
         a_key_is_posted_once
         a_lease_holds_and_a_delivery_ends_it
         leases_are_bounded
+        advances_are_leased_alone
         a_lease_ends_by_itself
         a_late_answer_counts_where_nobody_came
         a_failed_delivery_waits
@@ -229,6 +230,7 @@ cases! { $
         another_instance_is_let_be
         a_place_that_comes_back_is_its_new_owners
         what_no_running_job_names_is_forgotten
+        what_a_reaper_has_seen_is_noted_of_its_place
         attempts_of_a_place;
     statements:
         random_statements_keep_the_mirrors_true

@@ -104,6 +104,35 @@ pub fn a_lease_holds_and_a_delivery_ends_it(subject: &dyn Subject) {
     assert_eq!(lease(scene, &Which::Keys(vec!["k".into()]), 10, Duration::ZERO), []);
 }
 
+/// Advances can be leased alone, whatever else is due.
+pub fn advances_are_leased_alone(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let advance = |task: i64| {
+        Effect::Advance(AdvanceOrder {
+            task: TaskId(Key::Int(task)),
+            repo: "shop".into(),
+            from: "review".into(),
+            version: 1.into(),
+            to: "done".into(),
+            next_agent: None,
+        })
+    };
+    post(scene, "{\"advance\":");
+    for (key, task) in [("c", 1), ("a", 2), ("b", 3)] {
+        post(scene, &format!("alert {key}"));
+        assert_eq!(scene.store().post(key, &advance(task)).expect("the database works"), Posted::New);
+    }
+    assert_eq!(keys(&lease(scene, &Which::Advances, 2, HOUR)), ["c", "a"], "the oldest first");
+    let last = lease(scene, &Which::Advances, 2, HOUR);
+    assert_eq!(keys(&last), ["b"]);
+    assert_eq!(last[0].effect, advance(3));
+    assert_eq!(lease(scene, &Which::Advances, 2, HOUR), []);
+    let rest = lease(scene, &Which::Due, 10, HOUR);
+    assert_eq!(keys(&rest), ["{\"advance\":", "alert c", "alert a", "alert b"]);
+    assert!(record(scene, &last[0], &again(HOUR)));
+    assert_eq!(lease(scene, &Which::Advances, 2, HOUR), [], "it waits for an hour");
+}
+
 /// At most so many are leased, and the rest by whoever comes next.
 pub fn leases_are_bounded(subject: &dyn Subject) {
     let scene = Scene::of(subject);

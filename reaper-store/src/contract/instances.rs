@@ -121,6 +121,31 @@ pub fn what_no_running_job_names_is_forgotten(subject: &dyn Subject) {
     assert_eq!(places(scene, "web"), superseded(&[]));
 }
 
+/// What is noted of a place only grows, and is nobody's any more once the place is registered anew.
+pub fn what_a_reaper_has_seen_is_noted_of_its_place(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let note = |place: &Place, start| scene.store().note_start(place, start).expect("a note works");
+    let noted = || all(scene).into_iter().map(|seen| (seen.place, seen.seen_start)).collect::<Vec<_>>();
+    note(&place(5), 40);
+    assert_eq!(noted(), [], "nobody is registered there");
+    register(scene, "web", &place(5));
+    assert_eq!(noted(), [(place(5), None)]);
+    for (start, then) in [(40, 40), (39, 40), (41, 41)] {
+        note(&place(5), start);
+        assert_eq!(noted(), [(place(5), Some(then))], "after {start}");
+    }
+    register(scene, "web", &place(5));
+    assert_eq!(noted(), [(place(5), Some(41))], "the same again");
+    register(scene, "web", &place(6));
+    note(&place(6), 50);
+    let of_both: BTreeSet<_> = noted().into_iter().collect();
+    assert_eq!(of_both, BTreeSet::from([(place(5), Some(41)), (place(6), Some(50))]));
+    register(scene, "mail", &place(5));
+    register(scene, "web", &place(5));
+    let again: BTreeSet<_> = noted().into_iter().collect();
+    assert!(again.contains(&(place(5), None)), "another container had it meanwhile: {again:?}");
+}
+
 /// What runs, or is watched, at a place is loaded by it; another namespace of the same boot is not.
 pub fn attempts_of_a_place(subject: &dyn Subject) {
     let scene = Scene::of(subject);

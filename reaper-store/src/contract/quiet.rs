@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use reaper_core::{
-    Breaker, Mode, NodeId, Timestamp,
-    breaker::{EvidenceKind, Open, Tally},
+    Breakers, Mode, NodeId, Timestamp,
+    breaker::{Open, Tally},
 };
 
 use super::{
@@ -124,10 +124,9 @@ pub fn the_outset_is_what_each_question_says(subject: &dyn Subject) {
     };
     same(false);
     let _before = store.set_mode(Mode::Report).expect("the database works");
-    let open = Open { since: scene.now(), tally: Tally { followed: 20, dead: 19 }, released: true };
-    store
-        .set_breaker(&Breaker { open: [(EvidenceKind::Age, open)].into(), ..Breaker::default() })
-        .expect("the database works");
+    let tally = Tally { followed: 20, dead: 19 };
+    let open = Open { since: scene.now(), seen_at: scene.now(), tally, released: true };
+    store.set_breaker(&Breakers { age: Some(open), ..Breakers::default() }).expect("the database works");
     same(false);
     let _posted = store.post("k", &alert("a")).expect("the database works");
     same(true);

@@ -1,6 +1,6 @@
 //! The mode, the breaker, the note of the latest pass.
 
-use reaper_core::{Breaker, Mode};
+use reaper_core::{Breakers, Mode};
 
 use super::{MemoryStore, tables::Stored};
 use crate::{
@@ -55,11 +55,11 @@ impl Control for MemoryStore {
         Ok(before)
     }
 
-    fn breaker(&self) -> Result<Breaker, StoreError> {
+    fn breaker(&self) -> Result<Breakers, StoreError> {
         Ok(self.tables().breaker.clone())
     }
 
-    fn set_breaker(&self, breaker: &Breaker) -> Result<(), StoreError> {
+    fn set_breaker(&self, breaker: &Breakers) -> Result<(), StoreError> {
         self.tables().breaker.clone_from(breaker);
         Ok(())
     }

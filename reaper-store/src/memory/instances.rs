@@ -24,10 +24,23 @@ impl Instances for MemoryStore {
         for reason in superseded {
             tables.note_incarnation(reason);
         }
-        let latest = Incarnation { instance: instance.into(), place: place.clone(), at: now, superseded_at: None };
+        let latest = Incarnation {
+            instance: instance.into(),
+            place: place.clone(),
+            at: now,
+            superseded_at: None,
+            seen_start: None,
+        };
         let before = tables.incarnations.insert(place.clone(), latest);
         if let Some(same) = before.filter(|before| before.instance == instance && before.superseded_at.is_none()) {
             tables.incarnations.insert(place.clone(), same);
+        }
+        Ok(())
+    }
+
+    fn note_start(&self, place: &Place, start: u64) -> Result<(), StoreError> {
+        if let Some(there) = self.tables().incarnations.get_mut(place) {
+            there.seen_start = there.seen_start.max(Some(start));
         }
         Ok(())
     }

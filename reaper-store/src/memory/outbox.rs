@@ -22,6 +22,11 @@ impl Outbox for MemoryStore {
         };
         let mut due: Vec<_> = match which {
             Which::Due => tables.outbox.values_mut().filter(|stored| due(stored)).collect(),
+            Which::Advances => {
+                let advances =
+                    tables.outbox.values_mut().filter(|stored| matches!(stored.row.effect, Effect::Advance(_)));
+                advances.filter(|stored| due(stored)).collect()
+            }
             Which::Keys(keys) => {
                 let named = tables.outbox.values_mut().filter(|stored| keys.contains(&stored.row.key));
                 named.filter(|stored| due(stored)).collect()

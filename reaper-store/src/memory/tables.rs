@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reaper_core::{
-    Bond, Breaker, Effect, Incarnation, JobId, Mode, NodeId, ProcessIdentity, RunId, Status, TaskId, Timestamp,
+    Bond, Breakers, Effect, Incarnation, JobId, Mode, NodeId, ProcessIdentity, RunId, Status, TaskId, Timestamp,
     instance::Place,
     job::{Attach, Beat, Exit, Key},
 };
@@ -165,7 +165,7 @@ pub(super) struct Tables {
     /// The keys of the orders that were carried out.
     pub(super) advances: BTreeSet<String>,
     pub(super) mode: Mode,
-    pub(super) breaker: Breaker,
+    pub(super) breaker: Breakers,
     pub(super) pass: Option<PassNote>,
     pub(super) nodes: BTreeMap<NodeId, NodeRow>,
     pub(super) incarnations: BTreeMap<Place, Incarnation>,
@@ -186,7 +186,7 @@ impl Tables {
             outbox: BTreeMap::new(),
             advances: BTreeSet::new(),
             mode: Mode::default(),
-            breaker: Breaker::default(),
+            breaker: Breakers::default(),
             pass: None,
             nodes: BTreeMap::new(),
             incarnations: BTreeMap::new(),

@@ -28,6 +28,14 @@ impl Instances for PostgresStore {
         })
     }
 
+    fn note_start(&self, at: &Place, start: u64) -> Result<(), StoreError> {
+        let start = i64::try_from(start).unwrap_or(i64::MAX);
+        self.write(|connection| {
+            let note = Statement::new(sql::NOTE_START, named(at)).with([("start", start.into())]);
+            Ok(note.run(connection).map(drop)?)
+        })
+    }
+
     fn incarnations(&self) -> Result<Vec<Incarnation>, StoreError> {
         self.read(|connection| {
             let rows = Statement::new(sql::INCARNATIONS, []).rows(connection)?;

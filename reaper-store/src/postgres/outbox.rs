@@ -23,7 +23,7 @@ impl Outbox for PostgresStore {
     fn lease(&self, which: &Which, limit: usize, lease: Duration) -> Result<Vec<Delivery>, StoreError> {
         // Most of the time nothing is due, and whoever only looks takes no lock.
         let any = match which {
-            Which::Due => {
+            Which::Due | Which::Advances => {
                 self.read(|connection| Ok(int(Statement::new(sql::ANY_DUE, []).first_row(connection)?) > 0))?
             }
             Which::Keys(keys) => !keys.is_empty(),
@@ -107,6 +107,7 @@ fn lease_due(
 ) -> Result<Vec<Delivery>, Fault> {
     let due = match which {
         Which::Due => Statement::new(sql::DUE, []),
+        Which::Advances => Statement::new(sql::DUE_ADVANCES, []),
         Which::Keys(keys) => Statement::new(sql::DUE_KEYS, [("keys", Value::texts(keys, |key| Some(key)))]),
     };
     let (mut seqs, mut tokens) = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! The mode, the breaker, the note of the latest pass: one row of `reaper_settings` each.
 
 use diesel::SqliteConnection;
-use reaper_core::{Breaker, Mode};
+use reaper_core::{Breakers, Mode};
 
 use super::{SqliteStore, events::note_all, fault::Fault, load::load, sql, statement::Statement};
 use crate::{
@@ -50,11 +50,11 @@ impl Control for SqliteStore {
         })
     }
 
-    fn breaker(&self) -> Result<Breaker, StoreError> {
+    fn breaker(&self) -> Result<Breakers, StoreError> {
         Ok(self.read(|connection| parsed(connection, BREAKER, "breaker"))?.unwrap_or_default())
     }
 
-    fn set_breaker(&self, breaker: &Breaker) -> Result<(), StoreError> {
+    fn set_breaker(&self, breaker: &Breakers) -> Result<(), StoreError> {
         self.write(|connection| set(connection, BREAKER, &json(breaker)?))
     }
 

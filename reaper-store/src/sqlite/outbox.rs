@@ -18,7 +18,7 @@ impl Outbox for SqliteStore {
     fn lease(&self, which: &Which, limit: usize, lease: Duration) -> Result<Vec<Delivery>, StoreError> {
         // Most of the time nothing is due, and whoever only looks takes no lock.
         let any = match which {
-            Which::Due => {
+            Which::Due | Which::Advances => {
                 self.read(|connection| Ok(int(Statement::new(sql::ANY_DUE, []).first_row(connection)?) > 0))?
             }
             Which::Keys(keys) => !keys.is_empty(),
@@ -27,10 +27,18 @@ impl Outbox for SqliteStore {
             return Ok(Vec::new());
         }
         let keys = match which {
-            Which::Due => None,
+            Which::Due | Which::Advances => None,
             Which::Keys(keys) => Some(json(keys)),
         };
-        self.write(|connection| lease_due(connection, keys.as_deref(), sql_limit(limit), bounded_millis(lease)))
+        let due = || {
+            let due = match (which, &keys) {
+                (Which::Keys(_), Some(keys)) => Statement::new(sql::DUE_KEYS, [("keys", keys.into())]),
+                (Which::Advances, _) => Statement::new(sql::DUE_ADVANCES, []),
+                (Which::Due | Which::Keys(_), _) => Statement::new(sql::DUE, []),
+            };
+            due.with([("limit", sql_limit(limit).into())])
+        };
+        self.write(|connection| lease_due(connection, due(), bounded_millis(lease)))
     }
 
     fn record(&self, delivery: &Delivery, delivered: &Delivered) -> Result<bool, StoreError> {
@@ -84,16 +92,7 @@ pub(super) fn post(
     Ok(if stored.run(connection)? > 0 { Posted::New } else { Posted::Known })
 }
 
-fn lease_due(
-    connection: &mut SqliteConnection,
-    keys: Option<&str>,
-    limit: i64,
-    lease: i64,
-) -> Result<Vec<Delivery>, Fault> {
-    let due = match keys {
-        None => Statement::new(sql::DUE, [("limit", limit.into())]),
-        Some(keys) => Statement::new(sql::DUE_KEYS, [("keys", keys.into()), ("limit", limit.into())]),
-    };
+fn lease_due(connection: &mut SqliteConnection, due: Statement<'_>, lease: i64) -> Result<Vec<Delivery>, Fault> {
     let mut deliveries = Vec::new();
     for mut row in due.rows(connection)? {
         let (seq, key, effect, tries) = (row.next_int(), row.next_text(), row.next_text(), tries(&mut row));

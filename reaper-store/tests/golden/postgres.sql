@@ -556,8 +556,13 @@ UPDATE reaper_incarnations SET superseded_at = floor(extract(epoch FROM statemen
 INSERT INTO reaper_incarnations AS i (host, boot, pid_namespace, instance, at)
     VALUES (:host, :boot, :pid_namespace, :instance, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint)
     ON CONFLICT (host, boot, pid_namespace) DO UPDATE
-        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL
+        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL, seen_start = NULL
     WHERE i.instance <> excluded.instance OR i.superseded_at IS NOT NULL;
+
+-- NOTE_START
+UPDATE reaper_incarnations SET seen_start = :start
+    WHERE host = :host AND boot = :boot AND pid_namespace = :pid_namespace
+        AND (seen_start IS NULL OR seen_start < :start);
 
 -- FORGET_INCARNATIONS
 DELETE FROM reaper_incarnations AS i WHERE superseded_at IS NOT NULL
@@ -569,7 +574,7 @@ DELETE FROM reaper_incarnations AS i WHERE superseded_at IS NOT NULL
                 AND starts_with(reaper_monitor, i.host || '/' || i.boot || '/' || i.pid_namespace || '/'));
 
 -- INCARNATIONS
-SELECT host, boot, pid_namespace, instance, at, superseded_at FROM reaper_incarnations
+SELECT host, boot, pid_namespace, instance, at, superseded_at, seen_start FROM reaper_incarnations
     ORDER BY instance COLLATE "C", at, host COLLATE "C", boot COLLATE "C", pid_namespace;
 
 -- POST
@@ -583,6 +588,9 @@ SELECT count(*) FROM (SELECT FROM reaper_outbox WHERE state = 'pending' AND due_
 
 -- DUE
 SELECT seq, key, effect, tries FROM reaper_outbox WHERE state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED;
+
+-- DUE_ADVANCES
+SELECT seq, key, effect, tries FROM reaper_outbox WHERE starts_with(effect, '{"advance":') AND state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED;
 
 -- DUE_KEYS
 SELECT seq, key, effect, tries FROM reaper_outbox WHERE key = ANY(:keys) AND state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED;

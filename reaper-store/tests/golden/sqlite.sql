@@ -261,8 +261,13 @@ UPDATE reaper_incarnations SET superseded_at = CAST(ROUND((julianday('now') - 24
 INSERT INTO reaper_incarnations (host, boot, pid_namespace, instance, at)
     VALUES (:host, :boot, :pid_namespace, :instance, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
     ON CONFLICT (host, boot, pid_namespace) DO UPDATE
-        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL
+        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL, seen_start = NULL
     WHERE instance <> excluded.instance OR superseded_at IS NOT NULL;
+
+-- NOTE_START
+UPDATE reaper_incarnations SET seen_start = :start
+    WHERE host = :host AND boot = :boot AND pid_namespace = :pid_namespace
+        AND (seen_start IS NULL OR seen_start < :start);
 
 -- FORGET_INCARNATIONS
 DELETE FROM reaper_incarnations AS i WHERE superseded_at IS NOT NULL
@@ -276,7 +281,7 @@ DELETE FROM reaper_incarnations AS i WHERE superseded_at IS NOT NULL
                     = i.host || '/' || i.boot || '/' || i.pid_namespace || '/');
 
 -- INCARNATIONS
-SELECT host, boot, pid_namespace, instance, at, superseded_at FROM reaper_incarnations
+SELECT host, boot, pid_namespace, instance, at, superseded_at, seen_start FROM reaper_incarnations
     ORDER BY instance, at, host, boot, pid_namespace;
 
 -- POST
@@ -288,6 +293,9 @@ SELECT EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <=
 
 -- DUE
 SELECT seq, key, effect, tries FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit + 0;
+
+-- DUE_ADVANCES
+SELECT seq, key, effect, tries FROM reaper_outbox WHERE substr(effect, 1, 11) = '{"advance":' AND state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit + 0;
 
 -- DUE_KEYS
 SELECT seq, key, effect, tries FROM reaper_outbox WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) ORDER BY seq LIMIT :limit + 0;

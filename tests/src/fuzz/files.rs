@@ -51,7 +51,7 @@ pub(super) fn lease(bytes: &[u8]) {
     let listed = leases.list(now);
     assert_eq!(listed.len(), 1, "{listed:?}");
     let is_stale = listed.iter().any(|lease| matches!(lease.state, LeaseState::Stale(_)));
-    let reclaimed = leases.reclaim(now);
+    let reclaimed = leases.reclaim(Some(now));
     assert_eq!(!reclaimed.removed.is_empty(), is_stale, "{listed:?}: {reclaimed:?}");
     assert_eq!(file.exists(), !is_stale, "{listed:?}: {reclaimed:?}");
     if !is_stale {

@@ -79,15 +79,35 @@ impl Drop for Container {
     }
 }
 
-/// A container of this name, in which a reaper has looked and a worker runs a job.
-fn working(database: &Database, program: &Program, name: &str) -> (Container, i64) {
+/// A container of this name, in which a worker runs a job; before that this is run in it.
+fn working(database: &Database, program: &Program, name: &str, before: &str) -> (Container, i64) {
     let enqueue = ["enqueue", "--agent", name, "--repo", "r", "--output", "json"];
     let job = program.run(&enqueue).ok().json().first().and_then(|said| said["job"].as_i64()).unwrap();
-    let script = format!("\"$0\" tick --set instance={name} && exec \"$0\" exec --agent {name} -- sleep 600");
+    let script = format!("{before} \"$0\" exec --agent {name} -- sleep 600");
     let container = Container::start(program, &script);
     let attached = format!("jobs WHERE id = {job} AND status = 'running' AND reaper_attach = 'done'");
     eventually("its job is attached", || database.count(&attached) == 1);
     (container, job)
+}
+
+/// As [`working`], beside a reaper that has seen it.
+fn watched(database: &Database, program: &Program, name: &str) -> (Container, i64) {
+    let reaper = format!("\"$0\" run --set instance={name} --set interval=50ms &");
+    let (container, job) = working(database, program, name, &reaper);
+    let (executor, start) = executor(database, job);
+    let seen = format!(
+        "reaper_incarnations WHERE instance = '{name}' AND seen_start >= {start}
+            AND '{executor}' LIKE host || '/' || boot || '/' || pid_namespace || '/%'"
+    );
+    eventually("its reaper has seen it", || database.count(&seen) == 1);
+    (container, job)
+}
+
+/// The identity of a job's executor, and when it started.
+fn executor(database: &Database, job: i64) -> (String, u64) {
+    let executor = database.value(&format!("SELECT reaper_executor FROM jobs WHERE id = {job}")).unwrap();
+    let start = executor.split('/').nth(4).and_then(|start| start.parse().ok()).unwrap();
+    (executor, start)
 }
 
 #[test]
@@ -99,8 +119,8 @@ fn f38_a_container_that_is_started_again_under_its_name_settles_what_the_one_bef
         if !can_contain(&program) {
             return;
         }
-        let (web, left) = working(&database, &program, "web");
-        let (_mail, other) = working(&database, &program, "mail");
+        let (web, left) = watched(&database, &program, "web");
+        let (_mail, other) = watched(&database, &program, "mail");
         let _namespace = web.namespace();
         let _outside = program.run(&["tick", "--times", "2", "--interval", "1ms"]).ok();
         drop(web);
@@ -119,6 +139,34 @@ fn f38_a_container_that_is_started_again_under_its_name_settles_what_the_one_bef
         assert_eq!(database.count("reaper_events WHERE action = 'supersede'"), 1);
         let listed = program.run(&["nodes"]).ok().stdout;
         assert!(listed.contains("mail") && listed.contains("superseded"), "{listed}");
+    });
+}
+
+/// The kernel gives the number of a dead container's namespace to the next one that asks for one. What began after the dead
+/// one's reaper was last there may be at work in that.
+#[test]
+fn f38_what_its_reaper_has_not_seen_may_be_another_containers_with_the_same_number() {
+    on_both(|database: Database| {
+        let program = Program::on(BINARY, &database);
+        program.configure("exec.spool = \"spool\"");
+        let _migrated = program.run(&["migrate"]).ok();
+        if !can_contain(&program) {
+            return;
+        }
+        // Its reaper looks once and no more; what it then takes is to it what a stranger takes in a namespace of this number.
+        let (web, left) = working(&database, &program, "web", "\"$0\" tick --set instance=web;");
+        let _namespace = web.namespace();
+        let again = "\"$0\" tick --times 2 --interval 1ms --set instance=web";
+        let _again = once(&program, again).ok();
+        assert_eq!(database.count("reaper_incarnations WHERE superseded_at IS NOT NULL"), 1);
+        assert_eq!(database.status(left), "running");
+        assert_eq!(database.count(&format!("reaper_events WHERE job_id = {left}")), 0);
+        let (_, start) = executor(&database, left);
+        database
+            .sql(&format!("UPDATE reaper_incarnations SET seen_start = {start} WHERE superseded_at IS NOT NULL"));
+        let _then = once(&program, again).ok();
+        assert_eq!(database.status(left), "queued", "had it been seen there, it would be dead");
+        drop(web);
     });
 }
 

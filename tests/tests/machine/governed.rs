@@ -13,7 +13,7 @@ use std::{
 
 use chrono::TimeDelta;
 use reaper_core::{
-    Attempt, Breaker, Effect, Incarnation, JobId, JobSnapshot, Mode, NodeId, ProcessIdentity, RunId, Timestamp,
+    Attempt, Breakers, Effect, Incarnation, JobId, JobSnapshot, Mode, NodeId, ProcessIdentity, RunId, Timestamp,
     instance::Place, job::Basis,
 };
 use reaper_store::{
@@ -191,11 +191,11 @@ impl Control for Governed {
         self.up()?.set_mode(mode)
     }
 
-    fn breaker(&self) -> Answer<Breaker> {
+    fn breaker(&self) -> Answer<Breakers> {
         self.up()?.breaker()
     }
 
-    fn set_breaker(&self, breaker: &Breaker) -> Answer<()> {
+    fn set_breaker(&self, breaker: &Breakers) -> Answer<()> {
         self.up()?.set_breaker(breaker)
     }
 
@@ -291,6 +291,10 @@ impl Nodes for Governed {
 impl Instances for Governed {
     fn register(&self, instance: &str, place: &Place) -> Answer<()> {
         self.up()?.register(instance, place)
+    }
+
+    fn note_start(&self, place: &Place, start: u64) -> Answer<()> {
+        self.up()?.note_start(place, start)
     }
 
     fn incarnations(&self) -> Answer<Vec<Incarnation>> {

@@ -41,7 +41,7 @@ fn now() -> Timestamp {
 
 fn judge(text: &str) -> Judged {
     let hosts = ["here".to_owned(), "node".to_owned()].into_iter().collect();
-    let around = Circumstances { probe: &Fake, hosts: &hosts, ttl: TTL, now: now() };
+    let around = Circumstances { probe: &Fake, hosts: &hosts, ttl: TTL, now: Some(now()) };
     Lease::parse(text.as_bytes()).unwrap().judge(&around)
 }
 
@@ -167,7 +167,7 @@ proptest! {
         let lease = format!(r#"{{"pid": {pid}, "host": {text}, "holder": {text}, "extra": {text}}}"#);
         if let Ok(lease) = Lease::parse(lease.as_bytes()) {
             let hosts = ["here".to_owned()].into_iter().collect();
-            let around = Circumstances { probe: &Fake, hosts: &hosts, ttl: TTL, now: now() };
+            let around = Circumstances { probe: &Fake, hosts: &hosts, ttl: TTL, now: Some(now()) };
             prop_assert!(!matches!(lease.judge(&around).state, LeaseState::Stale(_)));
         }
     }

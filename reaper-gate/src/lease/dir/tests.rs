@@ -67,7 +67,7 @@ impl Leased {
     /// Reclaims, with somebody else stepping in once, at that moment.
     fn reclaim_while(&self, moment: Moment, step_in: impl Fn()) -> Reclaimed {
         let came = Cell::new(0);
-        let reclaimed = self.dir.reclaim_watched(now(), &|at| {
+        let reclaimed = self.dir.reclaim_watched(Some(now()), &|at| {
             if at == moment && came.replace(1) == 0 {
                 step_in();
             }
@@ -92,10 +92,21 @@ fn assert_one_problem(reclaimed: &Reclaimed, parts: &[&str]) {
 }
 
 #[test]
+fn by_no_clock_a_lease_is_stale_only_when_its_holder_is_dead() {
+    let leased = Leased::new();
+    let old = leased.write("old.lease.json", r#"{"acquired_at": "2020-01-01T00:00:00Z"}"#);
+    let ahead = leased.write("ahead.lease.json", r#"{"acquired_at": "2040-01-01T00:00:00Z"}"#);
+    let dead = leased.write("dead.lease.json", r#"{"acquired_at": "2020-01-01T00:00:00Z", "pid": 4194304}"#);
+    assert_eq!(leased.dir.reclaim(None), removed(dead));
+    assert!(old.exists() && ahead.exists());
+    assert_eq!(leased.dir.reclaim(Some(now())).removed, [old]);
+}
+
+#[test]
 fn no_folder_is_no_problem() {
     let folder = tempfile::tempdir().unwrap();
     let dir = LeaseDir::new(folder.path().join("none"), TTL, probe(true));
-    assert_eq!(dir.reclaim(now()), nothing());
+    assert_eq!(dir.reclaim(Some(now())), nothing());
     assert_eq!(dir.list(now()), Vec::new());
 }
 
@@ -103,7 +114,7 @@ fn no_folder_is_no_problem() {
 fn what_is_no_folder_is_a_problem() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let dir = LeaseDir::new(file.path(), TTL, probe(true));
-    assert_one_problem(&dir.reclaim(now()), &["could not be opened"]);
+    assert_one_problem(&dir.reclaim(Some(now())), &["could not be opened"]);
     assert!(matches!(dir.list(now())[..], [LeaseFile { state: LeaseState::Unreadable(_), .. }]));
 }
 
@@ -119,10 +130,10 @@ fn the_dead_and_the_old_are_removed_the_others_kept() {
         states[..],
         [LeaseState::Stale(_), LeaseState::Held, LeaseState::Stale(_), LeaseState::Held]
     ));
-    let reclaimed = leased.dir.reclaim(now());
+    let reclaimed = leased.dir.reclaim(Some(now()));
     assert_eq!(reclaimed, Reclaimed { removed: vec![dead, old], problems: Vec::new() });
     assert_eq!(leased.names(), ["b.lease.json", "d.lease.json"]);
-    assert_eq!(leased.dir.reclaim(now()), nothing());
+    assert_eq!(leased.dir.reclaim(Some(now())), nothing());
 }
 
 #[test]
@@ -130,19 +141,19 @@ fn bare_pids_decide_only_where_they_are_trusted() {
     let leased = Leased::new();
     leased.write("a.lease.json", &stale());
     let distrusting = LeaseDir::new(leased.folder.path(), TTL, probe(false));
-    assert_eq!(distrusting.reclaim(now()), nothing());
-    assert_eq!(leased.dir.reclaim(now()).removed.len(), 1);
+    assert_eq!(distrusting.reclaim(Some(now())), nothing());
+    assert_eq!(leased.dir.reclaim(Some(now())).removed.len(), 1);
 }
 
 #[test]
 fn this_host_has_the_names_that_it_is_given() {
     let leased = Leased::new();
     let path = leased.write("a.lease.json", &stale().replace("here", "here.example"));
-    assert_eq!(leased.dir.reclaim(now()), nothing());
-    assert_eq!(leased.dir.clone().also_named("here.example").reclaim(now()), removed(path));
+    assert_eq!(leased.dir.reclaim(Some(now())), nothing());
+    assert_eq!(leased.dir.clone().also_named("here.example").reclaim(Some(now())), removed(path));
     let node = super::super::folder::node_name().unwrap();
     let path = leased.write("a.lease.json", &stale().replace("here", &node));
-    assert_eq!(leased.dir.reclaim(now()), removed(path));
+    assert_eq!(leased.dir.reclaim(Some(now())), removed(path));
 }
 
 #[test]
@@ -157,7 +168,7 @@ fn a_recycled_pid_is_told_by_the_identity() {
     let before = reaper_core::ProcessIdentity { start_time: Some(1), ..me };
     let path = leased.write("before.lease.json", &with(&before));
     let distrusting = LeaseDir::new(leased.folder.path(), TTL, probe(false));
-    assert_eq!(distrusting.reclaim(now()), removed(path), "bare pids need not be trusted for it");
+    assert_eq!(distrusting.reclaim(Some(now())), removed(path), "bare pids need not be trusted for it");
     assert_eq!(leased.names(), ["me.lease.json"]);
 }
 
@@ -169,10 +180,10 @@ fn only_leases_are_looked_at() {
     }
     fs::create_dir(leased.path("below")).unwrap();
     leased.write("below/a.lease.json", &stale());
-    assert_eq!(leased.dir.reclaim(now()), nothing());
+    assert_eq!(leased.dir.reclaim(Some(now())), nothing());
     let path = leased.path("a.json");
     let Leased { dir, folder } = leased;
-    assert_eq!(dir.suffix(".json").reclaim(now()), removed(path));
+    assert_eq!(dir.suffix(".json").reclaim(Some(now())), removed(path));
     drop(folder);
 }
 
@@ -186,7 +197,7 @@ fn f29_what_is_no_plain_file_is_left_alone() {
     let fifo = leased.path("fifo.lease.json");
     assert!(std::process::Command::new("mkfifo").arg(fifo).status().unwrap().success());
     let before = leased.names();
-    let reclaimed = leased.dir.reclaim(now());
+    let reclaimed = leased.dir.reclaim(Some(now()));
     assert_eq!(reclaimed.removed, Vec::<PathBuf>::new());
     assert_eq!(reclaimed.problems.len(), 4);
     assert!(reclaimed.problems.iter().all(|problem| problem.ends_with("is no plain file")), "{reclaimed:?}");
@@ -204,7 +215,7 @@ fn garbage_and_the_huge_are_left_alone_and_hinder_nobody() {
     let endless = fs::File::create(leased.path("e.lease.json")).unwrap();
     endless.set_len(1 << 40).unwrap();
     let path = leased.write("f.lease.json", &stale());
-    let reclaimed = leased.dir.reclaim(now());
+    let reclaimed = leased.dir.reclaim(Some(now()));
     assert_eq!(reclaimed.removed, [path]);
     assert_eq!(reclaimed.problems.len(), 5, "{reclaimed:?}");
     assert_eq!(leased.names().len(), 5);
@@ -224,7 +235,7 @@ fn files_that_may_not_be_read_or_removed_are_problems() {
     let closed = leased.write("b.lease.json", &stale());
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(leased.folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
-    let reclaimed = without_rights(|| leased.dir.reclaim(now()));
+    let reclaimed = without_rights(|| leased.dir.reclaim(Some(now())));
     fs::set_permissions(leased.folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(reclaimed.removed, Vec::<PathBuf>::new());
     let [moved, opened] = &reclaimed.problems[..] else { panic!("not two problems: {reclaimed:?}") };
@@ -298,7 +309,7 @@ fn a_lease_may_be_as_large_as_is_allowed() {
     let leased = Leased::new();
     let text = stale();
     let path = leased.write("a.lease.json", &format!("{text}{}", " ".repeat((64 << 10) - text.len())));
-    assert_eq!(leased.dir.reclaim(now()), removed(path));
+    assert_eq!(leased.dir.reclaim(Some(now())), removed(path));
 }
 
 #[test]
@@ -358,13 +369,13 @@ fn of_two_reapers_one_removes_it() {
     for moment in [Moment::Judged, Moment::Compared] {
         leased.write("a.lease.json", &stale());
         let other = Cell::new(nothing());
-        let reclaimed = leased.reclaim_while(moment, || other.set(leased.dir.reclaim(now())));
+        let reclaimed = leased.reclaim_while(moment, || other.set(leased.dir.reclaim(Some(now()))));
         assert_eq!((reclaimed, other.take()), (nothing(), removed(path.clone())), "{moment:?}");
     }
     // One that has moved it is taken for one that was killed; the lease is removed by the other.
     leased.write("a.lease.json", &stale());
     let other = Cell::new(nothing());
-    let reclaimed = leased.reclaim_while(Moment::Moved, || other.set(leased.dir.reclaim(now())));
+    let reclaimed = leased.reclaim_while(Moment::Moved, || other.set(leased.dir.reclaim(Some(now()))));
     assert_eq!((reclaimed, other.take()), (nothing(), removed(path)));
     assert_eq!(leased.names(), Vec::<String>::new());
 }
@@ -376,7 +387,7 @@ fn two_leases_for_one_name_are_both_kept_and_said() {
     let renewed = leased.write("renewed", &held());
     // Renewed at the last moment, so that it is moved away; then taken by somebody who saw none.
     let came = Cell::new(0);
-    let reclaimed = leased.dir.reclaim_watched(now(), &|at| match at {
+    let reclaimed = leased.dir.reclaim_watched(Some(now()), &|at| match at {
         Moment::Compared => {
             came.set(came.get() + 1);
             fs::rename(&renewed, &path).unwrap();
@@ -392,9 +403,9 @@ fn two_leases_for_one_name_are_both_kept_and_said() {
     let [private, name] = &leased.names()[..] else { panic!("{:?}", leased.names()) };
     assert_eq!((fs::read_to_string(leased.path(private)).unwrap(), name.as_str()), (held(), "a.lease.json"));
     // It is said again as long as it is so, and mended once the name is free.
-    assert_one_problem(&leased.dir.reclaim(now()), &[private, "taken again"]);
+    assert_one_problem(&leased.dir.reclaim(Some(now())), &[private, "taken again"]);
     fs::remove_file(&path).unwrap();
-    assert_eq!(leased.dir.reclaim(now()), nothing());
+    assert_eq!(leased.dir.reclaim(Some(now())), nothing());
     assert_eq!(fs::read_to_string(&path).unwrap(), held());
 }
 
@@ -406,13 +417,13 @@ fn what_an_interrupted_reclaim_has_left_is_moved_back_first() {
     assert!(
         matches!(&leased.dir.list(now())[0].state, LeaseState::Unreadable(why) if why.contains("interrupted"))
     );
-    let reclaimed = leased.dir.reclaim(now());
+    let reclaimed = leased.dir.reclaim(Some(now()));
     assert_eq!(reclaimed, removed(leased.path("b.lease.json")));
     assert!(!path.exists());
     assert_eq!(leased.names(), ["a.lease.json"]);
     // Interrupted where the file system needed two steps, it has both names.
     fs::hard_link(leased.path("a.lease.json"), leased.path(".a.lease.json.reaper-1f")).unwrap();
-    assert_eq!(leased.dir.reclaim(now()), nothing());
+    assert_eq!(leased.dir.reclaim(Some(now())), nothing());
     assert_eq!(leased.names(), ["a.lease.json"]);
 }
 
@@ -423,7 +434,7 @@ fn names_that_only_look_private_are_nobodys() {
     for name in names {
         leased.write(name, &stale());
     }
-    assert_eq!(leased.dir.reclaim(now()), nothing());
+    assert_eq!(leased.dir.reclaim(Some(now())), nothing());
     assert_eq!(leased.names().len(), names.len());
 }
 
@@ -436,12 +447,12 @@ fn a_name_that_is_no_text_is_a_name() {
         eprintln!("SKIPPED a_name_that_is_no_text_is_a_name: the file system has no such names: {error}");
         return;
     }
-    assert_eq!(leased.dir.reclaim(now()), removed(path));
+    assert_eq!(leased.dir.reclaim(Some(now())), removed(path));
 }
 
 #[test]
 fn the_trait_is_an_object() {
     let leased = Leased::new();
     let leases: Box<dyn Leases> = Box::new(leased.dir);
-    assert_eq!((leases.list(now()), leases.reclaim(now())), (Vec::new(), nothing()));
+    assert_eq!((leases.list(now()), leases.reclaim(Some(now()))), (Vec::new(), nothing()));
 }

@@ -278,9 +278,10 @@ fn end_of(subject: &Subject, certainty: Certainty) -> (Sighting, Option<Pid>) {
 }
 
 fn news_of(key: &Key, entry: &Entry, departed: &Departed) -> News {
+    // Also where its number is another's by now: then no session is looked for, and its cgroup still is its own.
     let identity = match &entry.subject {
-        Subject::Identity(identity) if departed.leader.is_some() => Some(identity.clone()),
-        Subject::Identity(_) | Subject::Pid(_) => None,
+        Subject::Identity(identity) => Some(identity.clone()),
+        Subject::Pid(_) => None,
     };
     News {
         key: key.clone(),

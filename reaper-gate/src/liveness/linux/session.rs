@@ -5,7 +5,7 @@
 //!
 //! The table is not read at one instant: a process that forks and ends meanwhile could be missed together with its
 //! child. The kernel is asked in one call whether the group has members, and what it says is reconciled with the
-//! table.
+//! table. Where it has some of whom all wait to be reaped, that call tells nothing, and the table is read twice.
 
 use std::collections::BTreeMap;
 
@@ -55,19 +55,24 @@ pub(super) struct Remains {
 impl Members {
     /// Looks for them.
     pub(super) fn of(leader: Pid, table: &Table) -> Self {
-        let first = Self::scan(leader, table);
-        if first.found_any() || !group_exists(leader) {
+        Self::reconciled(|| Self::scan(leader, table), || group_exists(leader))
+    }
+
+    fn reconciled(scan: impl Fn() -> Self, exists: impl Fn() -> bool) -> Self {
+        let first = scan();
+        if first.settles_it() || !(first.ended || exists()) {
             return first;
         }
-        let mut second = Self::scan(leader, table);
-        if !second.found_any() && group_exists(leader) {
+        let mut second = scan();
+        if !second.settles_it() && !second.ended && exists() {
             second.hidden = Some(NOT_SHOWN.to_owned());
         }
         second
     }
 
-    const fn found_any(&self) -> bool {
-        !self.living.is_empty() || self.ended || self.hidden.is_some()
+    /// Whether it is known that somebody lives, or may.
+    const fn settles_it(&self) -> bool {
+        !self.living.is_empty() || self.hidden.is_some()
     }
 
     fn scan(leader: Pid, table: &Table) -> Self {
@@ -90,18 +95,27 @@ impl Members {
 
 impl Remains {
     /// Looks for what is left of each of these leaders, by their numbers, in one reading of the table. Only if the
-    /// kernel contradicts it the table is read once more, for those of whom it does.
+    /// kernel contradicts it, or cannot tell because somebody waits to be reaped, the table is read once more, for those of
+    /// whom it does.
     pub(super) fn of_each(leaders: &[Pid], table: &Table) -> BTreeMap<i32, Self> {
-        let mut found = Self::scan(leaders, table);
+        Self::reconciled(leaders, |leaders| Self::scan(leaders, table), names_group)
+    }
+
+    fn reconciled(
+        leaders: &[Pid],
+        scan: impl Fn(&[Pid]) -> BTreeMap<i32, Self>,
+        exists: impl Fn(i32) -> bool,
+    ) -> BTreeMap<i32, Self> {
+        let mut found = scan(leaders);
         let doubted: Vec<Pid> = found
             .iter()
-            .filter(|(pid, left)| left.is_nothing() && names_group(**pid))
+            .filter(|(pid, left)| !left.settles_it() && (left.ended || exists(**pid)))
             .filter_map(|(pid, _)| Pid::from_raw(*pid))
             .collect();
         if !doubted.is_empty() {
-            let mut again = Self::scan(&doubted, table);
+            let mut again = scan(&doubted);
             for (leader, left) in &mut again {
-                if left.is_nothing() && names_group(*leader) {
+                if !left.settles_it() && !left.ended && exists(*leader) {
                     left.hidden = Some(NOT_SHOWN.to_owned());
                 }
             }
@@ -110,8 +124,9 @@ impl Remains {
         found
     }
 
-    const fn is_nothing(&self) -> bool {
-        self.living == 0 && !self.ended && self.hidden.is_none()
+    /// As [`Members::settles_it`].
+    const fn settles_it(&self) -> bool {
+        self.living > 0 || self.hidden.is_some()
     }
 
     fn scan(leaders: &[Pid], table: &Table) -> BTreeMap<i32, Self> {
@@ -219,3 +234,69 @@ fn group_exists(leader: Pid) -> bool {
 }
 
 const NOT_SHOWN: &str = "its process group has members that the process table does not show";
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const LEADER: i32 = 7;
+
+    fn ended() -> Remains {
+        Remains { ended: true, ..Remains::default() }
+    }
+
+    fn living() -> Remains {
+        Remains { living: 1, ..ended() }
+    }
+
+    /// What is said of a leader whose table shows these one after the other, and how often it was read.
+    fn remains(shown: &[Remains], exists: bool) -> (Remains, usize) {
+        let reads = Cell::new(0);
+        let scan = |_: &[Pid]| {
+            reads.set(reads.get() + 1);
+            BTreeMap::from([(LEADER, shown[reads.get() - 1].clone())])
+        };
+        let leader = Pid::from_raw(LEADER).unwrap();
+        let mut found = Remains::reconciled(&[leader], scan, |_| exists);
+        (found.remove(&LEADER).unwrap(), reads.get())
+    }
+
+    /// As [`remains`], by the other look: whether somebody may live.
+    fn may_live(shown: &[Remains], exists: bool) -> (bool, usize) {
+        let reads = Cell::new(0);
+        let scan = || {
+            reads.set(reads.get() + 1);
+            let Remains { living, hidden, ended } = shown[reads.get() - 1].clone();
+            let pidfd = || Pidfd::open(rustix::process::getpid()).unwrap();
+            let living = (0..living).map(|_| Member { pidfd: pidfd(), group: LEADER }).collect();
+            Members { living, hidden, ended }
+        };
+        (Members::reconciled(scan, || exists).settles_it(), reads.get())
+    }
+
+    #[test]
+    fn beside_a_zombie_one_that_forked_and_ended_during_the_first_look_is_found_by_the_second() {
+        assert_eq!(remains(&[ended(), living()], true), (living(), 2));
+        assert_eq!(may_live(&[ended(), living()], true), (true, 2));
+        assert_eq!(remains(&[ended(), ended()], true), (ended(), 2));
+        assert_eq!(may_live(&[ended(), ended()], true), (false, 2));
+    }
+
+    #[test]
+    fn who_is_seen_to_live_is_not_looked_for_again() {
+        assert_eq!(remains(&[living()], true), (living(), 1));
+        assert_eq!(may_live(&[living()], true), (true, 1));
+    }
+
+    #[test]
+    fn a_group_that_the_table_never_shows_is_hidden_and_one_that_is_not_there_is_over() {
+        let nothing = Remains::default();
+        let (hidden, reads) = remains(&[nothing.clone(), nothing.clone()], true);
+        assert_eq!((hidden.hidden.as_deref(), reads), (Some(NOT_SHOWN), 2));
+        assert_eq!(may_live(&[nothing.clone(), nothing.clone()], true), (true, 2));
+        assert_eq!(remains(std::slice::from_ref(&nothing), false), (nothing.clone(), 1));
+        assert_eq!(may_live(&[nothing], false), (false, 1));
+    }
+}

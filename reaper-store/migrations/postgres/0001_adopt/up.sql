@@ -134,6 +134,7 @@ CREATE TABLE IF NOT EXISTS reaper_incarnations (
     instance text NOT NULL,
     at bigint NOT NULL,
     superseded_at bigint,
+    seen_start bigint,
     PRIMARY KEY (host, boot, pid_namespace)
 );
 

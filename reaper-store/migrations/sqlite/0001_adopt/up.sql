@@ -135,6 +135,7 @@ CREATE TABLE IF NOT EXISTS reaper_incarnations (
     instance TEXT NOT NULL,
     at INTEGER NOT NULL,
     superseded_at INTEGER,
+    seen_start INTEGER,
     PRIMARY KEY (host, boot, pid_namespace)
 );
 

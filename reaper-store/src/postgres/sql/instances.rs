@@ -34,9 +34,13 @@ statements! {
     now!(),
     ")
     ON CONFLICT (host, boot, pid_namespace) DO UPDATE
-        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL
+        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL, seen_start = NULL
     WHERE i.instance <> excluded.instance OR i.superseded_at IS NOT NULL"
 );
+
+    NOTE_START = "UPDATE reaper_incarnations SET seen_start = :start
+    WHERE host = :host AND boot = :boot AND pid_namespace = :pid_namespace
+        AND (seen_start IS NULL OR seen_start < :start)";
 
     /// Those that are superseded and that no running job names.
     FORGET_INCARNATIONS = concat!(
@@ -48,6 +52,6 @@ statements! {
     names_none!("reaper_monitor")
 );
 
-    INCARNATIONS = "SELECT host, boot, pid_namespace, instance, at, superseded_at FROM reaper_incarnations
+    INCARNATIONS = "SELECT host, boot, pid_namespace, instance, at, superseded_at, seen_start FROM reaper_incarnations
     ORDER BY instance COLLATE \"C\", at, host COLLATE \"C\", boot COLLATE \"C\", pid_namespace";
 }

@@ -26,6 +26,12 @@ statements! {
     " ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED"
 );
 
+    DUE_ADVANCES = concat!(
+    "SELECT seq, key, effect, tries FROM reaper_outbox WHERE starts_with(effect, '{\"advance\":') AND ",
+    due!(),
+    " ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED"
+);
+
     DUE_KEYS = concat!(
     "SELECT seq, key, effect, tries FROM reaper_outbox WHERE key = ANY(:keys) AND ",
     due!(),

@@ -37,9 +37,13 @@ statements! {
     now!(),
     ")
     ON CONFLICT (host, boot, pid_namespace) DO UPDATE
-        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL
+        SET instance = excluded.instance, at = excluded.at, superseded_at = NULL, seen_start = NULL
     WHERE instance <> excluded.instance OR superseded_at IS NOT NULL"
 );
+
+    NOTE_START = "UPDATE reaper_incarnations SET seen_start = :start
+    WHERE host = :host AND boot = :boot AND pid_namespace = :pid_namespace
+        AND (seen_start IS NULL OR seen_start < :start)";
 
     /// Those that are superseded and that no running job names.
     FORGET_INCARNATIONS = concat!(
@@ -51,6 +55,6 @@ statements! {
     names_none!("reaper_jobs_monitor", "reaper_monitor")
 );
 
-    INCARNATIONS = "SELECT host, boot, pid_namespace, instance, at, superseded_at FROM reaper_incarnations
+    INCARNATIONS = "SELECT host, boot, pid_namespace, instance, at, superseded_at, seen_start FROM reaper_incarnations
     ORDER BY instance, at, host, boot, pid_namespace";
 }

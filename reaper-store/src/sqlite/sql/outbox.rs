@@ -19,6 +19,12 @@ statements! {
 
     DUE = concat!("SELECT seq, key, effect, tries FROM reaper_outbox WHERE ", due!(), " ORDER BY seq LIMIT :limit + 0");
 
+    DUE_ADVANCES = concat!(
+    "SELECT seq, key, effect, tries FROM reaper_outbox WHERE substr(effect, 1, 11) = '{\"advance\":' AND ",
+    due!(),
+    " ORDER BY seq LIMIT :limit + 0"
+);
+
     DUE_KEYS = concat!(
     "SELECT seq, key, effect, tries FROM reaper_outbox WHERE key IN (SELECT value FROM json_each(:keys)) AND ",
     due!(),
