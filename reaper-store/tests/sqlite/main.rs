@@ -26,5 +26,6 @@ mod migrate;
 mod nodes;
 mod python;
 mod rows;
+mod times;
 mod triggers;
 mod waiting;

@@ -3,7 +3,8 @@
 -- Triggers run inside other programs' SQLite, which may be old: they use nothing newer than SQLite 3.31.
 -- Instants are milliseconds since 1970-01-01 00:00 UTC. Of a text only what begins as a date is read, so that
 -- 'now' and bare numbers, which julianday() takes too, are no dates. A text in whole seconds is taken to be the end of
--- its second, so that no grace is cut short.
+-- its second, so that no grace is cut short. One without a zone is UTC or the writing program's: programs write both, and
+-- the later one counts. 'utc' leaves a text that has a zone as it is, and of an hour that comes twice it takes the first.
 
 -- The tables of the contract, where they are missing.
 
@@ -188,14 +189,16 @@ BEGIN
         reaper_fence = max(1, random() & 9223372036854775807),
         reaper_started_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
             CASE WHEN NEW.started_at LIKE '____-__-__%'
-                THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER)
+                THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
+                    julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
             CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)),
         reaper_inherited = NULL,
         reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id),
         reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
             CASE WHEN r.finished_at LIKE '____-__-__%'
-                THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
+                    julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
             CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
             FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL))
@@ -213,7 +216,8 @@ BEGIN
             THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
                 CASE WHEN NEW.started_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
+                        julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END,
         reaper_inherited = (NEW.pid IS NOT NULL AND NEW.pid IS OLD.pid)
@@ -222,7 +226,8 @@ BEGIN
             WHERE r.id = NEW.run_id AND NEW.run_id IS NOT OLD.run_id),
         reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
             CASE WHEN r.finished_at LIKE '____-__-__%'
-                THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
+                    julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
             CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
             FROM agent_runs r
@@ -269,7 +274,8 @@ BEGIN
             THEN reaper_started_at
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
                 CASE WHEN NEW.started_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
+                        julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END,
         reaper_inherited = coalesce(reaper_inherited, 0)
@@ -281,7 +287,8 @@ BEGIN
             THEN reaper_exit_at
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
                 CASE WHEN r.finished_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
+                        julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
                 FROM agent_runs r
@@ -297,7 +304,8 @@ BEGIN
         reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL
             THEN (SELECT min(coalesce(at, now), now) FROM (SELECT
                 CASE WHEN NEW.finished_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(NEW.finished_at), julianday(NEW.finished_at, 'utc'),
+                        julianday(NEW.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END
     WHERE run_id = NEW.id AND status IN ('queued', 'running') AND status = 'running'
@@ -317,7 +325,8 @@ BEGIN
             THEN (SELECT min(coalesce(at, known, now), now) FROM (SELECT
                 CASE WHEN reaper_exit_code IS NEW.exit_code THEN reaper_exit_at END AS known,
                 CASE WHEN NEW.finished_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(NEW.finished_at), julianday(NEW.finished_at, 'utc'),
+                        julianday(NEW.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END
     WHERE run_id = NEW.id AND status IN ('queued', 'running') AND coalesce(reaper_inherited, 0) & 2 = 0
@@ -347,13 +356,15 @@ UPDATE jobs SET
     reaper_fence = max(1, random() & 9223372036854775807),
     reaper_started_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
         CASE WHEN started_at LIKE '____-__-__%'
-            THEN CAST(ROUND((julianday(started_at) - 2440587.5) * 86400000) AS INTEGER)
+            THEN CAST(ROUND((max(julianday(started_at), julianday(started_at, 'utc'),
+                julianday(started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (started_at NOT LIKE '%.%') END AS at,
         CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)),
     reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = jobs.run_id),
     reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
         CASE WHEN r.finished_at LIKE '____-__-__%'
-            THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+            THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
+                julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
         CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
         FROM agent_runs r WHERE r.id = jobs.run_id AND r.exit_code IS NOT NULL))
