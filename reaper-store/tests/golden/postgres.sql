@@ -799,7 +799,8 @@ WITH here AS (SELECT c.oid, c.relnamespace FROM pg_class c
     UNION ALL SELECT 'column', (SELECT c.relname::text FROM pg_class c WHERE c.oid = a.attrelid), a.attname::text
         FROM pg_attribute a
         WHERE a.attrelid IN (SELECT oid FROM here) AND a.attnum > 0 AND NOT a.attisdropped
-    UNION ALL SELECT 'trigger', '', t.tgname::text FROM pg_trigger t WHERE t.tgrelid IN (SELECT oid FROM here)
+    UNION ALL SELECT 'trigger', '', t.tgname::text FROM pg_trigger t
+        WHERE t.tgrelid IN (SELECT oid FROM here) AND t.tgenabled IN ('O', 'A')
     UNION ALL SELECT 'function', '', p.proname::text FROM pg_proc p
         WHERE starts_with(p.proname::text, 'reaper_') AND p.pronamespace IN (SELECT relnamespace FROM here);
 
