@@ -212,7 +212,8 @@ impl RawJob {
                 let version = maybe_int("tasks.reaper_stage_version", &self.stage_version)?;
                 Some(Place {
                     stage: text("tasks.stage", &self.stage)?,
-                    version: StageVersion::from(version.ok_or_else(|| unseen("tasks.reaper_stage_version"))?),
+                    // One that was there before Reaper has none until it moves.
+                    version: StageVersion::from(version.unwrap_or(0)),
                 })
             }
         };

@@ -137,6 +137,7 @@ def take(db, agent, monitor):
         agent=agent,
     )
     run = int(rows[0][0])
+    db.run("UPDATE jobs SET run_id = NULL WHERE id = :job AND run_id = :run", job=job, run=run)
     db.run(
         "UPDATE jobs SET status = 'running', attempts = attempts + 1, run_id = :run, pid = NULL,"
         f" started_at = {CLOCK[db.kind]}, reaper_attach = 'pending', reaper_monitor = :monitor"

@@ -126,6 +126,7 @@ cases! { $
         a_late_finish_ends_the_job
         a_monitor_settles_its_own_late_finish
         a_foreign_requeue_knows_late_finishes
+        a_late_finish_may_be_corrected
         a_late_finish_is_loaded
         our_takes_leave_it_alone
         a_foreign_take_takes_it_away

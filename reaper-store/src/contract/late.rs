@@ -62,6 +62,23 @@ pub fn a_foreign_requeue_knows_late_finishes(subject: &dyn Subject) {
     assert_eq!(scene.win(&claim(&late, Settlement::Done)).status, Status::Done);
 }
 
+/// A late finish may be corrected while it waits to be looked at: the last word counts. One that was dismissed stays so.
+pub fn a_late_finish_may_be_corrected(subject: &dyn Subject) {
+    let scene = Scene::of(subject);
+    let (read, run) = requeued(scene);
+    let job = read.attempt.job;
+    assert_eq!(record(scene, &run, 0), Recorded::New);
+    for (written, is_late) in [(Some(1), false), (Some(0), true), (None, false), (Some(0), true)] {
+        scene.update_run(&run, &[RunColumn::ExitCode(written)]);
+        let row = scene.job(&job);
+        assert_eq!((code(row.exit), row.is_late_finish()), (written, is_late));
+    }
+    let _ = scene.win(&claim(&scene.job(&job), Settlement::Dismiss));
+    scene.update_run(&run, &[RunColumn::ExitCode(Some(1))]);
+    scene.update_run(&run, &[RunColumn::ExitCode(Some(0))]);
+    assert_eq!(scene.job(&job).exit, None);
+}
+
 /// Loads show late finishes where they are wanted.
 pub fn a_late_finish_is_loaded(subject: &dyn Subject) {
     let scene = Scene::of(subject);

@@ -63,11 +63,12 @@ impl Tables {
         let before = self.runs.get(id).cloned().ok_or_else(|| missing("run", &id.0))?;
         let mut run = before.clone();
         change(&mut run);
-        // On a queued row only an exit that was not there before is mirrored: a late finish. A rewrite of one that
-        // the requeue has seen is none.
+        // On a queued row only an exit that was not there before is mirrored, and what corrects it: a late finish. A
+        // rewrite of one that the requeue has seen is none.
         let late = before.exit_code.is_none() && run.exit_code.is_some();
         let mirrors = |job: &JobRow| {
-            job.own_run() == Some(id) && (job.is(Status::Running) || (late && job.is(Status::Queued)))
+            let is_late = late || job.added.exit.is_some();
+            job.own_run() == Some(id) && (job.is(Status::Running) || (is_late && job.is(Status::Queued)))
         };
         for (job, _) in self.jobs.iter().filter(|(_, job)| mirrors(job)) {
             self.refuse(job)?;

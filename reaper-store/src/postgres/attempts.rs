@@ -195,6 +195,8 @@ fn parsed(rows: Vec<RawRow>) -> Vec<Option<i64>> {
 struct Locked {
     id: i64,
     task: Option<i64>,
+    /// The run of the attempt before.
+    run: Option<i64>,
     agent: String,
 }
 
@@ -206,7 +208,12 @@ fn lock_next(connection: &mut PgConnection, wants: &Wants) -> Result<Option<Lock
         if !page.parsed.is_empty() {
             let one = Statement::new(sql::TAKE_ONE, [("jobs", Value::Ints(page.parsed))]).first_row(connection)?;
             let locked = one.and_then(|mut row| {
-                Some(Locked { id: row.next_int()?, task: row.next_int(), agent: row.next_text()? })
+                Some(Locked {
+                    id: row.next_int()?,
+                    task: row.next_int(),
+                    run: row.next_int(),
+                    agent: row.next_text()?,
+                })
             });
             if locked.is_some() {
                 return Ok(locked);
@@ -220,6 +227,9 @@ fn lock_next(connection: &mut PgConnection, wants: &Wants) -> Result<Option<Lock
 fn take(connection: &mut PgConnection, job: &Locked, launcher: &Launcher) -> Result<Taken, Fault> {
     let begin = Statement::new(sql::BEGIN_RUN, [("task", job.task.into()), ("agent", (&job.agent).into())]);
     let run = id(&begin, connection)?.unwrap_or_default();
+    if job.run == Some(run) {
+        Statement::new(sql::FORGET_RUN, [("job", job.id.into())]).run(connection)?;
+    }
     let (monitor, bound) = (launcher.monitor.to_string(), (launcher.bond == Bond::NodeBound).then_some(1));
     let values = [
         ("job", job.id.into()),

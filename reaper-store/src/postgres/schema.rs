@@ -42,7 +42,7 @@ pub(super) fn check_row(session: &mut Session<'_>, row: Option<&mut RawRow>, dat
         let absent = migrate::absent(session.connection)?;
         if !absent.is_empty() || !is_whole {
             let problem = match absent.is_empty() {
-                true => "some of its triggers are disabled".into(),
+                true => "one of its triggers has a name of Reaper's and is not Reaper's".into(),
                 false => format!("it lacks {}", absent.join(", ")),
             };
             return Err(StoreError::NotMigrated { database: database.into(), problem }.into());

@@ -189,6 +189,7 @@ fn take(
     let run = last_id(connection)?;
     let id = &job.attempt.job;
     let (monitor, bound) = (launcher.monitor.to_string(), (launcher.bond == Bond::NodeBound).then_some(1));
+    Statement::new(sql::FORGET_RUN, [("job", (&id.0).into()), ("run", run.into())]).run(connection)?;
     let values = [
         ("job", (&id.0).into()),
         ("run", run.into()),

@@ -395,7 +395,8 @@ SELECT t.id, t.work_item_id::text, t.stage::text FROM tasks t
     WHERE t.stage::text <> ALL(:final_stages)
         AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.status IN ('queued', 'running') AND j.task_id = t.id)
         AND NOT EXISTS (SELECT 1 FROM reaper_outbox o WHERE o.state = 'pending'
-            AND substring(o.effect FROM '^[{]"advance".[{]"task".([0-9]{1,18}),')::bigint = t.id)
+            AND substring(o.effect FROM
+                '^\s*[{]\s*"advance"\s*.\s*[{]\s*"task"\s*.\s*([0-9]{1,18})\s*,')::bigint = t.id)
     ORDER BY t.id LIMIT :limit;
 
 -- LOCK_FREE
@@ -674,14 +675,12 @@ DELETE FROM reaper_advances WHERE at < :before
         AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'));
 
 -- ADD_TASK
-INSERT INTO tasks (work_item_id, repo, branch, stage)
-    SELECT (jsonb_populate_record(NULL::tasks, jsonb_build_object('work_item_id', :work_item))).work_item_id,
-        :repo, :branch, :stage RETURNING id;
+INSERT INTO tasks (work_item_id, repo, branch, stage) VALUES ((jsonb_populate_record(NULL::tasks, jsonb_build_object('work_item_id', :work_item))).work_item_id, (jsonb_populate_record(NULL::tasks, jsonb_build_object('repo', :repo))).repo, (jsonb_populate_record(NULL::tasks, jsonb_build_object('branch', :branch))).branch, (jsonb_populate_record(NULL::tasks, jsonb_build_object('stage', :stage))).stage) RETURNING id;
 
 -- ENQUEUE
 INSERT INTO jobs
         (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key, reaper_payload)
-    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
+    VALUES ((jsonb_populate_record(NULL::jobs, jsonb_build_object('agent', :agent))).agent, (jsonb_populate_record(NULL::jobs, jsonb_build_object('repo', :repo))).repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
     ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING RETURNING id;
 
 -- JOB_OF_SOURCE_KEY
@@ -698,14 +697,17 @@ SELECT j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THE
         AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AND (j.reaper_payload IS NULL OR octet_length(j.reaper_payload) <= 262144);
 
 -- TAKE_ONE
-SELECT j.id, j.task_id, j.agent::text FROM jobs j WHERE j.id = ANY(:jobs) AND j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
+SELECT j.id, j.task_id, j.run_id, j.agent::text FROM jobs j WHERE j.id = ANY(:jobs) AND j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
         AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AND (j.reaper_payload IS NULL OR octet_length(j.reaper_payload) <= 262144) ORDER BY j.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- PAYLOAD
 SELECT reaper_payload FROM jobs WHERE id = :job;
 
 -- BEGIN_RUN
-INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('started_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).started_at) RETURNING id;
+INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('agent', :agent))).agent, (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('started_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).started_at) RETURNING id;
+
+-- FORGET_RUN
+UPDATE jobs SET run_id = NULL WHERE id = :job;
 
 -- TAKE
 UPDATE jobs AS j SET status = 'running',
@@ -805,7 +807,8 @@ WITH here AS (SELECT c.oid, c.relnamespace FROM pg_class c
     UNION ALL SELECT 'column', (SELECT c.relname::text FROM pg_class c WHERE c.oid = a.attrelid), a.attname::text
         FROM pg_attribute a
         WHERE a.attrelid IN (SELECT oid FROM here) AND a.attnum > 0 AND NOT a.attisdropped
-    UNION ALL SELECT 'trigger', '', t.tgname::text FROM pg_trigger t WHERE t.tgrelid IN (SELECT oid FROM here)
+    UNION ALL SELECT 'trigger', '', t.tgname::text FROM pg_trigger t
+        WHERE t.tgrelid IN (SELECT oid FROM here) AND t.tgenabled IN ('O', 'A')
     UNION ALL SELECT 'function', '', p.proname::text FROM pg_proc p
         WHERE starts_with(p.proname::text, 'reaper_') AND p.pronamespace IN (SELECT relnamespace FROM here);
 

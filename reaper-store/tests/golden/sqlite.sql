@@ -407,6 +407,9 @@ SELECT reaper_payload FROM jobs WHERE id = :job;
 -- BEGIN_RUN
 INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, datetime('now'));
 
+-- FORGET_RUN
+UPDATE jobs SET run_id = NULL WHERE id = :job AND run_id = :run;
+
 -- TAKE
 UPDATE jobs SET status = 'running', attempts = min(attempts + 1, 4294967295),
     run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor,

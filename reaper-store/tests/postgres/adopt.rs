@@ -5,7 +5,7 @@ use std::time::Duration;
 use reaper_core::{Status, job::Attach};
 use reaper_store::{
     Attempts as _, Claims as _, Facts as _, Outcome, Schema as _, Settlement, StoreError,
-    attempts::{Launcher, Recorded, Wants},
+    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Wants},
     postgres::Options,
 };
 
@@ -93,7 +93,22 @@ fn a_database_of_the_seeds_columns_is_adopted_in_place() {
     assert_eq!(database.program.number("SELECT count(DISTINCT reaper_fence) AS x FROM jobs"), Some(4));
     let queued = database.job(5);
     assert_eq!((queued.status, queued.attempt.fence.as_int(), queued.exit), (Status::Queued, Some(0), None));
-    assert!(first.task.unwrap().place.unwrap().version.as_int().unwrap() > 0);
+    assert_eq!(first.task.unwrap().place.unwrap().version.as_int(), Some(0), "it has not moved since");
+}
+
+/// Only running jobs are written: a trigger of the owner's hears of no task, and of no job that waits or is over.
+#[test]
+fn nothing_else_of_the_owners_is_written() {
+    let database = Database::seeded(&format!(
+        "{ROWS} CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'the owner says no'; END $$;
+         CREATE TRIGGER no_task BEFORE UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION no();
+         CREATE TRIGGER no_job BEFORE UPDATE ON jobs FOR EACH ROW WHEN (OLD.status <> 'running')
+            EXECUTE FUNCTION no()"
+    ));
+    database.store.migrate().unwrap();
+    database.program.run("DROP TRIGGER reaper_jobs_change ON jobs");
+    database.store.migrate().unwrap();
 }
 
 #[test]
@@ -227,6 +242,54 @@ fn tables_of_other_types_are_adopted() {
         let done = crate::claims::claim(&database.job(1), Settlement::Done);
         assert_eq!(database.store.settle(&[done]).unwrap(), [Outcome::Won]);
     }
+}
+
+/// Every text of the contract may be an enumeration: what Reaper writes is one of its words.
+#[test]
+fn enumerations_are_written_too() {
+    let database = Database::seeded(
+        "CREATE TYPE word AS ENUM ('queued', 'running', 'done', 'failed', 'developer', 'shop', 'main', 'review', 'W-1');
+         ALTER TABLE jobs ALTER status DROP DEFAULT; ALTER TABLE tasks ALTER stage DROP DEFAULT;
+         ALTER TABLE jobs ALTER status TYPE word USING status::word, ALTER agent TYPE word USING agent::word,
+            ALTER repo TYPE word USING repo::word;
+         ALTER TABLE tasks ALTER repo TYPE word USING repo::word, ALTER branch TYPE word USING branch::word,
+            ALTER stage TYPE word USING stage::word;
+         ALTER TABLE agent_runs ALTER agent TYPE word USING agent::word",
+    );
+    database.store.migrate().unwrap();
+    let task = NewTask {
+        repo: "shop".into(),
+        work_item: Some("W-1".into()),
+        branch: Some("main".into()),
+        stage: "review".into(),
+    };
+    let task = database.store.add_task(&task).unwrap();
+    let bare = NewTask { repo: "shop".into(), work_item: None, branch: None, stage: "review".into() };
+    let _bare = database.store.add_task(&bare).unwrap();
+    let job = NewJob {
+        agent: "developer".into(),
+        repo: "shop".into(),
+        task: Some(task.clone()),
+        max_attempts: 2,
+        source_key: Some("k".into()),
+        payload: None,
+    };
+    let enqueued = database.store.enqueue(&job).unwrap();
+    assert!(matches!(database.store.enqueue(&job).unwrap(), Enqueued::Known(_)), "{enqueued:?}");
+    let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
+    for wants in [Wants::Agent("developer".into()), Wants::Any] {
+        let taken = database.store.take(&wants, &monitor).unwrap().unwrap();
+        let of_task = taken.job.task.as_ref().unwrap();
+        assert_eq!((&of_task.id, of_task.branch.as_deref()), (&task, Some("main")));
+        assert_eq!(of_task.place.as_ref().unwrap().stage, "review");
+        let run = "SELECT agent AS x FROM agent_runs ORDER BY id DESC LIMIT 1";
+        assert_eq!(database.program.text(run).as_deref(), Some("developer"));
+        let requeue = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: None };
+        assert_eq!(database.store.settle(&[crate::claims::claim(&taken.job, requeue)]).unwrap(), [Outcome::Won]);
+    }
+    // A word that the owner's type does not have is an error, and stores nothing.
+    let problem = database.store.enqueue(&NewJob { agent: "nobody".into(), source_key: None, ..job }).unwrap_err();
+    assert!(problem.to_string().contains("nobody"), "{problem}");
 }
 
 /// The tables may be in a schema that is not `public`: what is added goes where they are.

@@ -88,6 +88,24 @@ fn what_is_no_fact_of_the_decision_does_not_matter() {
     }
 }
 
+/// A sequence that was set back gives the id of a run that was deleted again.
+#[test]
+fn a_run_whose_id_comes_again_is_the_new_attempts_own() {
+    let database = Database::adopted("INSERT INTO jobs (id, agent, repo) VALUES (1, 'a', 'r')");
+    let take = || {
+        let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
+        database.store.take(&Wants::Any, &monitor).unwrap().unwrap()
+    };
+    let first = take();
+    assert_eq!(database.store.settle(&[claim(&first.job, REQUEUE)]).unwrap(), [Outcome::Won]);
+    database.program.run("TRUNCATE agent_runs RESTART IDENTITY");
+    let second = take();
+    assert_eq!(second.run, first.run, "the id has come again");
+    assert_eq!(second.job.run, Some(second.run.clone()));
+    let _recorded = database.store.record_exit(&second.run, 0).unwrap();
+    assert_eq!(database.job(1).exit.map(|exit| exit.code), Some(0));
+}
+
 #[test]
 fn f04_of_sixteen_that_claim_at_once_one_wins() {
     const ROUNDS: i64 = 100;

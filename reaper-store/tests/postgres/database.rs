@@ -19,6 +19,11 @@ use reaper_store::{
 /// The tables of a program that has its jobs from before Reaper.
 pub(crate) const SEED: &str = include_str!("seed.sql");
 
+/// So many seconds ago, as the program writes it.
+pub(crate) fn ago(secs: u32) -> String {
+    format!("(now() - interval '{secs} seconds')")
+}
+
 /// A database with a store and a program on it.
 #[derive(Debug)]
 pub(crate) struct Database {

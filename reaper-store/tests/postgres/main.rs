@@ -11,6 +11,8 @@
 mod adopt;
 #[path = "../both/at_once.rs"]
 mod at_once;
+#[path = "../both/lost.rs"]
+mod both_lost;
 mod claims;
 mod contract;
 mod database;
@@ -18,6 +20,7 @@ mod database;
 mod effects;
 mod errors;
 mod foreign;
+mod lost;
 mod migrate;
 #[path = "../both/nodes.rs"]
 mod nodes;

@@ -114,7 +114,10 @@ fn what_was_lost_is_noticed_and_mended() {
     }
     database.program.run("ALTER TABLE jobs DISABLE TRIGGER reaper_jobs_insert");
     let problem = database.store.now().unwrap_err().to_string();
-    assert!(problem.contains("some of its triggers are disabled"), "{problem}");
+    assert!(problem.contains("it lacks trigger reaper_jobs_insert"), "{problem}");
+    assert_eq!(database.store.pending().unwrap().len(), 1);
+    assert_eq!(database.store.migrate().unwrap().len(), 1);
+    database.store.now().unwrap();
 }
 
 #[test]

@@ -104,17 +104,33 @@ fn a_bad_task_is_named() {
          INSERT INTO jobs (id, agent, repo, status, task_id) VALUES (1, 'a', 'r', 'running', 1);
          ALTER TABLE tasks ALTER stage DROP NOT NULL; ALTER TABLE jobs DROP CONSTRAINT jobs_task_id_fkey",
     );
-    for (set, column) in [
-        ("branch = repeat('x', 300000)", "tasks.branch"),
-        ("stage = NULL", "tasks.stage"),
-        ("reaper_stage_version = NULL", "tasks.reaper_stage_version"),
-    ] {
+    for (set, column) in [("branch = repeat('x', 300000)", "tasks.branch"), ("stage = NULL", "tasks.stage")] {
         database.program.run(&format!("UPDATE tasks SET branch = NULL, stage = 's'; UPDATE tasks SET {set}"));
         assert_eq!(database.bad(1).column, column, "{set}");
     }
     database.program.run("DELETE FROM tasks");
     let task = database.job(1).task.unwrap();
     assert_eq!((task.id, task.place), (1.into(), None), "a task that is gone is no bad row");
+}
+
+/// The order of a worker in another language is read however its JSON is written.
+#[test]
+fn an_advance_on_its_way_is_known_however_it_is_written() {
+    let database = Database::adopted("INSERT INTO tasks (id, repo, stage) VALUES (7, 'r', 's')");
+    let stalled = || database.store.stalled(&[], 10).unwrap().len();
+    for (effect, count) in [
+        (r#"{"advance":{"task":7,"repo":"r"}}"#, 0),
+        (r#"{"advance": {"task": 7, "repo": "r"}}"#, 0),
+        (r#" { "advance" : { "task" : 7 , "repo" : "r" } }"#, 0),
+        (r#"{"advance": {"task": 77, "repo": "r"}}"#, 1),
+        (r#"{"alert": {"task": 7, "repo": "r"}}"#, 1),
+        ("{\"advance\": no JSON", 1),
+    ] {
+        database.program.run(&format!(
+            "DELETE FROM reaper_outbox; INSERT INTO reaper_outbox (key, effect, created_at, due_at) VALUES ('k', '{effect}', 0, 0)"
+        ));
+        assert_eq!(stalled(), count, "{effect}");
+    }
 }
 
 /// Work items may have numbers for names.

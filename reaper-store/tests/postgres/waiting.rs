@@ -255,6 +255,29 @@ fn a_run_that_is_inserted_whole_while_it_is_named_is_refused_by_a_foreign_key() 
     }
 }
 
+/// The documented limit: a transaction that sees the tables as they were does not see its run named. An exit that is
+/// recorded at READ COMMITTED is never missed, nor is one in a transaction that begins with it.
+#[test]
+fn an_exit_is_missed_by_a_transaction_that_has_read_before_its_run_was_named() {
+    let rows = "INSERT INTO agent_runs (id) VALUES (7);
+        INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'running')";
+    for (begin, shown) in [
+        ("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT count(*) FROM jobs", Some(5)),
+        ("BEGIN ISOLATION LEVEL REPEATABLE READ", Some(5)),
+        ("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobs", None),
+        ("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM jobs", None),
+    ] {
+        let database = Database::adopted(rows);
+        let other = Program::on(database.url());
+        other.run(begin);
+        database.program.run("UPDATE jobs SET run_id = 7 WHERE id = 1");
+        other.run("UPDATE agent_runs SET exit_code = 5 WHERE id = 7; COMMIT");
+        assert_eq!(database.job(1).exit.map(|exit| exit.code), shown, "{begin}");
+        database.program.run("UPDATE agent_runs SET finished_at = now()");
+        assert_eq!(database.job(1).exit.map(|exit| exit.code), Some(5), "the next write makes up for it");
+    }
+}
+
 /// Attaches and exits without any order.
 #[test]
 fn attaches_and_exits_at_once_lose_none() {

@@ -77,7 +77,20 @@ fn a_database_of_the_seeds_columns_is_adopted_in_place() {
     assert_eq!(database.program.number("SELECT count(DISTINCT reaper_fence) AS x FROM jobs"), Some(4));
     let queued = database.job(5);
     assert_eq!((queued.status, queued.attempt.fence.as_int(), queued.exit), (Status::Queued, Some(0), None));
-    assert!(first.task.unwrap().place.unwrap().version.as_int().unwrap() > 0);
+    assert_eq!(first.task.unwrap().place.unwrap().version.as_int(), Some(0), "it has not moved since");
+}
+
+/// Only running jobs are written: a trigger of the owner's hears of no task, and of no job that waits or is over.
+#[test]
+fn nothing_else_of_the_owners_is_written() {
+    let database = Database::seeded(&format!(
+        "{ROWS} CREATE TRIGGER no_task BEFORE UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'the owner says no'); END;
+         CREATE TRIGGER no_job BEFORE UPDATE ON jobs WHEN OLD.status <> 'running'
+         BEGIN SELECT RAISE(ABORT, 'the owner says no'); END"
+    ));
+    database.store.migrate().unwrap();
+    database.program.run("DROP TRIGGER reaper_jobs_change");
+    database.store.migrate().unwrap();
 }
 
 #[test]

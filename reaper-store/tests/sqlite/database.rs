@@ -22,6 +22,11 @@ use tempfile::TempDir;
 /// The tables of a program that has its jobs from before Reaper.
 pub(crate) const SEED: &str = include_str!("seed.sql");
 
+/// So many seconds ago, as the program writes it.
+pub(crate) fn ago(secs: u32) -> String {
+    format!("datetime('now', '-{secs} seconds')")
+}
+
 /// A prepared database.
 #[derive(Debug)]
 pub(crate) struct Database {

@@ -12,6 +12,8 @@
 mod adopt;
 #[path = "../both/at_once.rs"]
 mod at_once;
+#[path = "../both/lost.rs"]
+mod both_lost;
 mod claims;
 #[cfg(feature = "contract")]
 mod contract;
@@ -21,10 +23,12 @@ mod effects;
 mod errors;
 #[cfg(feature = "contract")]
 mod foreign;
+mod lost;
 mod migrate;
 #[path = "../both/nodes.rs"]
 mod nodes;
 mod python;
 mod rows;
+mod times;
 mod triggers;
 mod waiting;

@@ -5,13 +5,13 @@ use reaper_core::job::Exit;
 use crate::database::Database;
 
 /// How far an instant that a trigger saw may lie behind a look at the clock. In milliseconds.
-const SLACK_MS: i64 = 60_000;
+pub(crate) const SLACK_MS: i64 = 60_000;
 
 fn fence(database: &Database, id: i64) -> Option<i64> {
     database.program.number(&format!("SELECT reaper_fence AS x FROM jobs WHERE id = {id}"))
 }
 
-fn age_ms(database: &Database, column: &str, id: i64) -> Option<i64> {
+pub(crate) fn age_ms(database: &Database, column: &str, id: i64) -> Option<i64> {
     database.program.number(&format!(
         "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) - {column} AS x FROM jobs WHERE id = {id}"
     ))

@@ -26,7 +26,7 @@ pub type Connect = Box<dyn Fn() -> Result<PgConnection, String> + Send + Sync>;
 ///
 /// | what | is |
 /// |---|---|
-/// | `tasks.reaper_stage_version` | drawn by a trigger at every INSERT and at every change of `stage` |
+/// | `tasks.reaper_stage_version` | drawn by a trigger at every INSERT and at every change of `stage`; NULL counts as 0 |
 /// | `jobs.reaper_source_key` | unique where it is not NULL; set on a job that an advance enqueues |
 /// | `reaper_advances(source_key, task_id, at)` | a row for each order that was carried out, whether it had a next job or not; `source_key` is its primary key, `at` has a default |
 ///

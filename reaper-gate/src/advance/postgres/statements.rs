@@ -9,6 +9,22 @@ use diesel::{
 };
 use reaper_core::{AdvanceOrder, JobId, TaskId, job::Key};
 
+/// A text as the owner's column holds it, which may be an enumeration.
+macro_rules! owners {
+    ($table:literal, $column:literal, $value:literal) => {
+        concat!(
+            "(jsonb_populate_record(NULL::",
+            $table,
+            ", jsonb_build_object('",
+            $column,
+            "', ",
+            $value,
+            "))).",
+            $column
+        )
+    };
+}
+
 /// For this transaction alone, and never weaker than what the database's owner has set.
 const COMMIT_TO_DISK: &str = "SELECT set_config('synchronous_commit', 'on', true) \
      WHERE current_setting('synchronous_commit') = 'off'";
@@ -17,12 +33,22 @@ const IS_NOTED: &str = "SELECT 1::bigint AS n FROM reaper_advances WHERE source_
 
 const JOB_OF: &str = "SELECT id::bigint AS n FROM jobs WHERE reaper_source_key = $1";
 
-const MOVE_TASK: &str = "UPDATE tasks SET stage = $1 WHERE stage = $2 AND id = $3 AND reaper_stage_version = $4";
+/// A task that was there before Reaper has no version until it moves.
+const MOVE_TASK: &str = concat!(
+    "UPDATE tasks SET stage = ",
+    owners!("tasks", "stage", "$1"),
+    " WHERE stage::text = $2 AND id = $3 AND coalesce(reaper_stage_version, 0) = $4"
+);
 
 const STAGE_OF: &str = "SELECT stage::text AS stage FROM tasks WHERE id = $1";
 
-const ENQUEUE: &str = "INSERT INTO jobs (agent, repo, status, reaper_source_key, task_id) \
-     VALUES ($1, $2, 'queued', $3, $4) RETURNING id::bigint AS n";
+const ENQUEUE: &str = concat!(
+    "INSERT INTO jobs (agent, repo, status, reaper_source_key, task_id) VALUES (",
+    owners!("jobs", "agent", "$1"),
+    ", ",
+    owners!("jobs", "repo", "$2"),
+    ", 'queued', $3, $4) RETURNING id::bigint AS n"
+);
 
 const NOTE: &str = "INSERT INTO reaper_advances (source_key, task_id) VALUES ($1, $2)";
 

@@ -13,7 +13,9 @@ const IS_NOTED: &str = "SELECT 1 AS n FROM reaper_advances WHERE source_key = ?"
 
 const JOB_OF: &str = "SELECT id AS n FROM jobs WHERE reaper_source_key = ?";
 
-const MOVE_TASK: &str = "UPDATE tasks SET stage = ? WHERE stage = ? AND id = ? AND reaper_stage_version = ?";
+/// A task that was there before Reaper has no version until it moves.
+const MOVE_TASK: &str =
+    "UPDATE tasks SET stage = ? WHERE stage = ? AND id = ? AND coalesce(reaper_stage_version, 0) = ?";
 
 const STAGE_OF: &str = "SELECT stage FROM tasks WHERE id = ?";
 

@@ -108,11 +108,15 @@ impl Database {
 
     /// The order to move the task on from where it stands now.
     fn order(&self) -> AdvanceOrder {
+        self.order_of(self.task().reaper_stage_version)
+    }
+
+    fn order_of(&self, version: i64) -> AdvanceOrder {
         AdvanceOrder {
             task: 3.into(),
             repo: "orchestrator".into(),
             from: "architecture".into(),
-            version: self.task().reaper_stage_version.into(),
+            version: version.into(),
             to: "development".into(),
             next_agent: Some("developer".into()),
         }
@@ -147,6 +151,17 @@ fn a_task_is_moved_and_its_next_job_enqueued() {
         reaper_source_key: Some(order.source_key()),
     };
     assert_eq!(database.jobs(), [expected]);
+}
+
+/// A task that was there before Reaper has no version until it moves, which is read as 0.
+#[test]
+fn a_task_from_before_is_moved_once() {
+    let database = Database::new();
+    database.run("UPDATE tasks SET reaper_stage_version = NULL");
+    let order = database.order_of(0);
+    assert_eq!(database.advance().advance(&order).unwrap(), Advanced::Advanced { next: Some(1.into()) });
+    database.run("UPDATE tasks SET stage = 'architecture'; DELETE FROM reaper_advances; DELETE FROM jobs");
+    assert_eq!(database.advance().advance(&order).unwrap(), superseded("architecture"), "it was sent back");
 }
 
 #[test]

@@ -356,6 +356,11 @@ BEGIN
 END
 $$;
 
+-- Whether one of the triggers on jobs and agent_runs was away, or off, before they are made anew.
+SELECT set_config('reaper.was_away', (SELECT count(*) < 6 FROM pg_trigger
+    WHERE tgrelid IN ('jobs'::regclass, 'agent_runs'::regclass) AND starts_with(tgname::text, 'reaper_')
+        AND tgenabled IN ('O', 'A'))::text, true);
+
 -- The triggers. Their conditions are looked at without calling a function, so that a claim pays for none.
 
 DROP TRIGGER IF EXISTS reaper_jobs_insert ON jobs;
@@ -402,17 +407,63 @@ CREATE TRIGGER reaper_tasks_stage BEFORE UPDATE ON tasks
     FOR EACH ROW WHEN (NEW.stage IS DISTINCT FROM OLD.stage)
     EXECUTE FUNCTION reaper_tasks_visit();
 
--- What is there already.
+-- What is there already, and what was taken while a trigger on jobs or agent_runs was away or off: its row may show what
+-- was known of the attempt before. A row agrees with itself where no event has settled its attempt, its beginning may have
+-- been read from started_at, and its exit is the run's: such an attempt goes on. Any other is a new one, of which no
+-- process is known. Its run is the one before's if its exit was known or is older than the beginning.
 
 UPDATE jobs SET
     reaper_fence = reaper_draw(),
-    reaper_started_at = reaper_seen(reaper_millis(started_at)),
-    reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = jobs.run_id),
-    reaper_exit_at = (SELECT reaper_seen(reaper_millis(r.finished_at))
-        FROM agent_runs r WHERE r.id = jobs.run_id AND r.exit_code IS NOT NULL)
-WHERE status = 'running' AND reaper_fence IS NULL;
+    reaper_started_at = CASE WHEN s.is_newer THEN s.at ELSE reaper_seen(NULL) END,
+    reaper_inherited = CASE WHEN s.is_inherited THEN 3 END,
+    reaper_exit_code = CASE WHEN NOT s.is_inherited THEN s.code END,
+    reaper_exit_at = CASE WHEN NOT s.is_inherited AND s.code IS NOT NULL THEN s.exit_at END,
+    reaper_attach = NULL,
+    reaper_node_bound = NULL,
+    reaper_executor = NULL,
+    reaper_monitor = NULL,
+    reaper_beat = NULL,
+    reaper_beat_at = NULL,
+    reaper_terminating_at = NULL,
+    reaper_available_at = NULL
+FROM (SELECT id, code, at, exit_at,
+        stored IS NULL OR at > stored AS is_newer,
+        (fence IS NOT NULL AND code IS NOT NULL
+            AND (shown = code OR (at > stored AND exit_at < at))) IS TRUE AS is_inherited
+    FROM (SELECT j.id, j.reaper_fence AS fence, j.reaper_started_at AS stored, j.reaper_exit_code AS shown,
+            r.exit_code AS code,
+            CASE WHEN coalesce(j.reaper_inherited, 0) & 2 = 0 THEN r.exit_code END AS own_code,
+            reaper_millis(j.started_at) AS read_at,
+            reaper_seen(reaper_millis(j.started_at)) AS at,
+            reaper_seen(reaper_millis(r.finished_at)) AS exit_at,
+            EXISTS (SELECT FROM reaper_events e WHERE e.job_id = j.id AND e.fence = j.reaper_fence
+                AND e.to_status IN ('queued', 'done', 'failed')) AS is_settled
+        FROM jobs j LEFT JOIN agent_runs r ON r.id = j.run_id
+        WHERE j.status = 'running'
+            AND (j.reaper_fence IS NULL OR current_setting('reaper.was_away')::boolean)) AS running
+    WHERE fence IS NULL OR is_settled OR shown IS DISTINCT FROM own_code
+        -- A minute, because a program writes its time before it has the lock.
+        OR (read_at IS NOT NULL AND (stored BETWEEN read_at - 1000 AND read_at + 60000) IS NOT TRUE)
+) AS s
+WHERE jobs.id = s.id;
 
-UPDATE tasks SET reaper_stage_version = reaper_draw() WHERE reaper_stage_version IS NULL;
+-- The same of what waits: an exit that is shown on it is a late finish only where the attempt's latest event says that it
+-- was requeued.
+UPDATE jobs SET
+    reaper_exit_code = NULL,
+    reaper_exit_at = NULL,
+    reaper_attach = NULL,
+    reaper_node_bound = NULL,
+    reaper_executor = NULL,
+    reaper_monitor = NULL,
+    reaper_beat = NULL,
+    reaper_beat_at = NULL,
+    reaper_terminating_at = NULL
+WHERE status = 'queued' AND current_setting('reaper.was_away')::boolean
+    AND (reaper_exit_code IS NOT NULL OR reaper_executor IS NOT NULL OR reaper_monitor IS NOT NULL
+        OR reaper_attach IS NOT NULL OR reaper_beat IS NOT NULL OR reaper_terminating_at IS NOT NULL)
+    AND (SELECT e.to_status FROM reaper_events e WHERE e.job_id = jobs.id AND e.fence = jobs.reaper_fence
+        ORDER BY e.seq DESC LIMIT 1) IS DISTINCT FROM 'queued';
 
 -- Whatever path the owner's sessions have, the functions see pg_catalog first, then this schema, and no temporary
 -- table before them.

@@ -3,7 +3,8 @@
 -- Triggers run inside other programs' SQLite, which may be old: they use nothing newer than SQLite 3.31.
 -- Instants are milliseconds since 1970-01-01 00:00 UTC. Of a text only what begins as a date is read, so that
 -- 'now' and bare numbers, which julianday() takes too, are no dates. A text in whole seconds is taken to be the end of
--- its second, so that no grace is cut short.
+-- its second, so that no grace is cut short. One without a zone is UTC or the writing program's: programs write both, and
+-- the later one counts. 'utc' leaves a text that has a zone as it is, and of an hour that comes twice it may take the first.
 
 -- The tables of the contract, where they are missing.
 
@@ -170,6 +171,77 @@ CREATE INDEX IF NOT EXISTS reaper_jobs_live ON jobs (run_id, task_id)
 CREATE UNIQUE INDEX IF NOT EXISTS reaper_jobs_source_key ON jobs (reaper_source_key)
     WHERE reaper_source_key IS NOT NULL;
 
+-- What is there already, and what was taken while a trigger on jobs or agent_runs was away, as after a table was rebuilt:
+-- its row may show what was known of the attempt before. A row agrees with itself where no event has settled its attempt,
+-- its beginning may have been read from started_at, and its exit is the run's: such an attempt goes on. Any other is a
+-- new one, of which no process is known. Its run is the one before's if its exit was known or is older than the beginning.
+-- This comes before the triggers are made anew, so that it can tell whether one was away; none of them is fired by it.
+
+UPDATE jobs SET
+    reaper_fence = max(1, random() & 9223372036854775807),
+    reaper_started_at = CASE WHEN s.is_newer THEN s.at ELSE s.now END,
+    reaper_inherited = CASE WHEN s.is_inherited THEN 3 END,
+    reaper_exit_code = CASE WHEN NOT s.is_inherited THEN s.code END,
+    reaper_exit_at = CASE WHEN NOT s.is_inherited AND s.code IS NOT NULL THEN s.exit_at END,
+    reaper_attach = NULL,
+    reaper_node_bound = NULL,
+    reaper_executor = NULL,
+    reaper_monitor = NULL,
+    reaper_beat = NULL,
+    reaper_beat_at = NULL,
+    reaper_terminating_at = NULL,
+    reaper_available_at = NULL
+FROM (SELECT id, code, at, exit_at, now,
+        stored IS NULL OR at > stored AS is_newer,
+        (fence IS NOT NULL AND code IS NOT NULL
+            AND (shown IS code OR (at > stored AND exit_at < at))) IS TRUE AS is_inherited
+    FROM (SELECT *, min(coalesce(read_at, now), now) AS at, min(coalesce(read_exit_at, now), now) AS exit_at
+        FROM (SELECT j.id, j.reaper_fence AS fence, j.reaper_started_at AS stored, j.reaper_exit_code AS shown,
+                r.exit_code AS code,
+                CASE WHEN coalesce(j.reaper_inherited, 0) & 2 = 0 THEN r.exit_code END AS own_code,
+                CASE WHEN j.started_at LIKE '____-__-__%'
+                    THEN CAST(ROUND((julianday(j.started_at) - 2440587.5) * 86400000) AS INTEGER) END AS utc,
+                CASE WHEN j.started_at LIKE '____-__-__%'
+                    THEN CAST(ROUND((max(julianday(j.started_at), julianday(j.started_at, 'utc'),
+                        julianday(j.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
+                        + 999 * (j.started_at NOT LIKE '%.%') END AS read_at,
+                CASE WHEN r.finished_at LIKE '____-__-__%'
+                    THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
+                        julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
+                        + 999 * (r.finished_at NOT LIKE '%.%') END AS read_exit_at,
+                CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now,
+                EXISTS (SELECT 1 FROM reaper_events e WHERE e.job_id = j.id AND e.fence = j.reaper_fence
+                    AND e.to_status IN ('queued', 'done', 'failed')) AS is_settled
+            FROM jobs j LEFT JOIN agent_runs r ON r.id = j.run_id
+            WHERE j.status = 'running' AND (j.reaper_fence IS NULL
+                OR (SELECT count(*) FROM sqlite_master WHERE type = 'trigger'
+                    AND (name LIKE 'reaper\_jobs\_%' ESCAPE '\' OR name LIKE 'reaper\_runs\_%' ESCAPE '\')) < 7)))
+    WHERE fence IS NULL OR is_settled OR shown IS NOT own_code
+        -- A minute, because a program writes its time before it has the lock.
+        OR (utc IS NOT NULL AND stored IS NOT at AND (stored BETWEEN utc - 1000 AND utc + 60000) IS NOT TRUE)
+) AS s
+WHERE jobs.id = s.id;
+
+-- The same of what waits: an exit that is shown on it is a late finish only where the attempt's latest event says that
+-- it was requeued.
+UPDATE jobs SET
+    reaper_exit_code = NULL,
+    reaper_exit_at = NULL,
+    reaper_attach = NULL,
+    reaper_node_bound = NULL,
+    reaper_executor = NULL,
+    reaper_monitor = NULL,
+    reaper_beat = NULL,
+    reaper_beat_at = NULL,
+    reaper_terminating_at = NULL
+WHERE status = 'queued'
+    AND (SELECT count(*) FROM sqlite_master WHERE type = 'trigger'
+        AND (name LIKE 'reaper\_jobs\_%' ESCAPE '\' OR name LIKE 'reaper\_runs\_%' ESCAPE '\')) < 7
+    AND (reaper_exit_code IS NOT NULL OR reaper_executor IS NOT NULL OR reaper_monitor IS NOT NULL
+        OR reaper_attach IS NOT NULL OR reaper_beat IS NOT NULL OR reaper_terminating_at IS NOT NULL)
+    AND (SELECT e.to_status FROM reaper_events e WHERE e.job_id = jobs.id AND e.fence = jobs.reaper_fence
+        ORDER BY e.seq DESC LIMIT 1) IS NOT 'queued';
+
 -- The triggers. They write only rows that are alive (queued or running), and nothing of them shows in changes() or
 -- last_insert_rowid() of the statement that fired them. An instant that another program wrote is taken where it
 -- can be read and has come; otherwise it is the one at which the trigger saw the row.
@@ -189,14 +261,16 @@ BEGIN
         reaper_fence = max(1, random() & 9223372036854775807),
         reaper_started_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
             CASE WHEN NEW.started_at LIKE '____-__-__%'
-                THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER)
+                THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
+                    julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
             CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)),
         reaper_inherited = NULL,
         reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id),
         reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
             CASE WHEN r.finished_at LIKE '____-__-__%'
-                THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
+                    julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
             CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
             FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL))
@@ -214,7 +288,8 @@ BEGIN
             THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
                 CASE WHEN NEW.started_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
+                        julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END,
         reaper_inherited = (NEW.pid IS NOT NULL AND NEW.pid IS OLD.pid)
@@ -223,7 +298,8 @@ BEGIN
             WHERE r.id = NEW.run_id AND NEW.run_id IS NOT OLD.run_id),
         reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
             CASE WHEN r.finished_at LIKE '____-__-__%'
-                THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
+                    julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
             CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
             FROM agent_runs r
@@ -270,7 +346,8 @@ BEGIN
             THEN reaper_started_at
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
                 CASE WHEN NEW.started_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(NEW.started_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
+                        julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END,
         reaper_inherited = coalesce(reaper_inherited, 0)
@@ -282,7 +359,8 @@ BEGIN
             THEN reaper_exit_at
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
                 CASE WHEN r.finished_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
+                        julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
                 FROM agent_runs r
@@ -298,7 +376,8 @@ BEGIN
         reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL
             THEN (SELECT min(coalesce(at, now), now) FROM (SELECT
                 CASE WHEN NEW.finished_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(NEW.finished_at), julianday(NEW.finished_at, 'utc'),
+                        julianday(NEW.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END
     WHERE run_id = NEW.id AND status IN ('queued', 'running') AND status = 'running'
@@ -318,7 +397,8 @@ BEGIN
             THEN (SELECT min(coalesce(at, known, now), now) FROM (SELECT
                 CASE WHEN reaper_exit_code IS NEW.exit_code THEN reaper_exit_at END AS known,
                 CASE WHEN NEW.finished_at LIKE '____-__-__%'
-                    THEN CAST(ROUND((julianday(NEW.finished_at) - 2440587.5) * 86400000) AS INTEGER)
+                    THEN CAST(ROUND((max(julianday(NEW.finished_at), julianday(NEW.finished_at, 'utc'),
+                        julianday(NEW.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END
     WHERE run_id = NEW.id AND status IN ('queued', 'running') AND coalesce(reaper_inherited, 0) & 2 = 0
@@ -341,23 +421,3 @@ WHEN NEW.stage IS NOT OLD.stage
 BEGIN
     UPDATE tasks SET reaper_stage_version = max(1, random() & 9223372036854775807) WHERE id = NEW.id;
 END;
-
--- What is there already.
-
-UPDATE jobs SET
-    reaper_fence = max(1, random() & 9223372036854775807),
-    reaper_started_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
-        CASE WHEN started_at LIKE '____-__-__%'
-            THEN CAST(ROUND((julianday(started_at) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (started_at NOT LIKE '%.%') END AS at,
-        CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)),
-    reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = jobs.run_id),
-    reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
-        CASE WHEN r.finished_at LIKE '____-__-__%'
-            THEN CAST(ROUND((julianday(r.finished_at) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
-        CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
-        FROM agent_runs r WHERE r.id = jobs.run_id AND r.exit_code IS NOT NULL))
-WHERE status = 'running' AND reaper_fence IS NULL;
-
-UPDATE tasks SET reaper_stage_version = max(1, random() & 9223372036854775807) WHERE reaper_stage_version IS NULL;

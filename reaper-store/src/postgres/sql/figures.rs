@@ -45,11 +45,12 @@ statements! {
 );
 
     /// Tasks in no final stage that have neither a live job nor an advance on its way. An effect is a text: one that is
-    /// no JSON hinders nobody.
+    /// no JSON hinders nobody, and a worker in another language has blanks in its own.
     STALLED = "SELECT t.id, t.work_item_id::text, t.stage::text FROM tasks t
     WHERE t.stage::text <> ALL(:final_stages)
         AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.status IN ('queued', 'running') AND j.task_id = t.id)
         AND NOT EXISTS (SELECT 1 FROM reaper_outbox o WHERE o.state = 'pending'
-            AND substring(o.effect FROM '^[{]\"advance\".[{]\"task\".([0-9]{1,18}),')::bigint = t.id)
+            AND substring(o.effect FROM
+                '^\\s*[{]\\s*\"advance\"\\s*.\\s*[{]\\s*\"task\"\\s*.\\s*([0-9]{1,18})\\s*,')::bigint = t.id)
     ORDER BY t.id LIMIT :limit";
 }

@@ -11,16 +11,29 @@ macro_rules! now {
     };
 }
 
-/// Now, as the owner's column of the time holds it, whatever its type: in UTC, and with the zone where it has one.
-macro_rules! owners_now {
-    ($table:literal, $column:literal) => {
+/// A text as the owner's column holds it, whatever its type: an enumeration, or a number for a name.
+macro_rules! owners {
+    ($table:literal, $column:literal, $value:literal) => {
         concat!(
             "(jsonb_populate_record(NULL::",
             $table,
             ", jsonb_build_object('",
             $column,
-            "', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).",
+            "', ",
+            $value,
+            "))).",
             $column
+        )
+    };
+}
+
+/// Now, as the owner's column of the time holds it, whatever its type: in UTC, and with the zone where it has one.
+macro_rules! owners_now {
+    ($table:literal, $column:literal) => {
+        owners!(
+            $table,
+            $column,
+            "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'"
         )
     };
 }

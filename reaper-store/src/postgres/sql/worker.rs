@@ -19,14 +19,28 @@ macro_rules! fenced {
 }
 
 statements! {
-    ADD_TASK = "INSERT INTO tasks (work_item_id, repo, branch, stage)
-    SELECT (jsonb_populate_record(NULL::tasks, jsonb_build_object('work_item_id', :work_item))).work_item_id,
-        :repo, :branch, :stage RETURNING id";
+    ADD_TASK = concat!(
+    "INSERT INTO tasks (work_item_id, repo, branch, stage) VALUES (",
+    owners!("tasks", "work_item_id", ":work_item"),
+    ", ",
+    owners!("tasks", "repo", ":repo"),
+    ", ",
+    owners!("tasks", "branch", ":branch"),
+    ", ",
+    owners!("tasks", "stage", ":stage"),
+    ") RETURNING id"
+);
 
-    ENQUEUE = "INSERT INTO jobs
+    ENQUEUE = concat!(
+    "INSERT INTO jobs
         (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key, reaper_payload)
-    VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
-    ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING RETURNING id";
+    VALUES (",
+    owners!("jobs", "agent", ":agent"),
+    ", ",
+    owners!("jobs", "repo", ":repo"),
+    ", :task, 'queued', 0, :max_attempts, :source_key, :payload)
+    ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING RETURNING id"
+);
 
     JOB_OF_SOURCE_KEY = "SELECT id FROM jobs WHERE reaper_source_key = :source_key";
 
@@ -58,7 +72,7 @@ statements! {
 
     /// The first of these that nobody else is taking at this moment. The guard is looked at again once it is locked.
     TAKE_ONE = concat!(
-    "SELECT j.id, j.task_id, j.agent::text FROM jobs j WHERE j.id = ANY(:jobs) AND ",
+    "SELECT j.id, j.task_id, j.run_id, j.agent::text FROM jobs j WHERE j.id = ANY(:jobs) AND ",
     takeable!(),
     " ORDER BY j.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
 );
@@ -66,10 +80,16 @@ statements! {
     PAYLOAD = "SELECT reaper_payload FROM jobs WHERE id = :job";
 
     BEGIN_RUN = concat!(
-    "INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, ",
+    "INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, ",
+    owners!("agent_runs", "agent", ":agent"),
+    ", ",
     owners_now!("agent_runs", "started_at"),
     ") RETURNING id"
 );
+
+    /// The id of a run comes again where its sequence was set back. One that stands on the row unchanged would count as
+    /// inherited.
+    FORGET_RUN = "UPDATE jobs SET run_id = NULL WHERE id = :job";
 
     /// The fence is drawn by a trigger, which sees the monitor and `pending` as this statement's own. A count that
     /// stands at the end of `integer`, which the column may be, stays there.

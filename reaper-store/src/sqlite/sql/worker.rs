@@ -52,6 +52,9 @@ statements! {
 
     BEGIN_RUN = "INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, datetime('now'))";
 
+    /// The id of a run that was deleted comes again. One that stands on the row unchanged would count as inherited.
+    FORGET_RUN = "UPDATE jobs SET run_id = NULL WHERE id = :job AND run_id = :run";
+
     /// The fence is drawn by a trigger, which sees the monitor and `pending` as this statement's own.
     TAKE = "UPDATE jobs SET status = 'running', attempts = min(attempts + 1, 4294967295),
     run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor,

@@ -134,6 +134,11 @@ impl Database {
             .unwrap()
     }
 
+    /// The version of the task's visit, whatever the type of its stage.
+    pub(super) fn version(&self) -> i64 {
+        self.value("SELECT reaper_stage_version FROM tasks WHERE id = 3").unwrap().parse().unwrap()
+    }
+
     pub(super) fn stage(&self) -> String {
         self.task().stage.unwrap()
     }
@@ -145,11 +150,15 @@ impl Database {
 
     /// The order to move the task on from where it stands now.
     pub(super) fn order(&self) -> AdvanceOrder {
+        self.order_of(self.task().reaper_stage_version)
+    }
+
+    pub(super) fn order_of(&self, version: i64) -> AdvanceOrder {
         AdvanceOrder {
             task: 3.into(),
             repo: "orchestrator".into(),
             from: "architecture".into(),
-            version: self.task().reaper_stage_version.into(),
+            version: version.into(),
             to: "development".into(),
             next_agent: Some("developer".into()),
         }

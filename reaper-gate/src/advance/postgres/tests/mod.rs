@@ -48,6 +48,42 @@ fn a_task_is_moved_and_its_next_job_enqueued() {
     assert_eq!(database.jobs(), [expected]);
 }
 
+/// A task that was there before Reaper has no version until it moves, which is read as 0.
+#[test]
+fn a_task_from_before_is_moved_once() {
+    let Some(database) = Database::new() else { return };
+    database.run("UPDATE tasks SET reaper_stage_version = NULL");
+    let order = database.order_of(0);
+    assert_eq!(database.advance().advance(&order).unwrap(), advanced(1));
+    database.run("UPDATE tasks SET stage = 'architecture'; DELETE FROM reaper_advances; DELETE FROM jobs");
+    assert_eq!(database.advance().advance(&order).unwrap(), superseded("architecture"), "it was sent back");
+}
+
+/// Whatever kind of text the owner's columns hold.
+#[test]
+fn columns_may_be_enumerations() {
+    let Some(database) = Database::new() else { return };
+    database.run(
+        "CREATE TYPE stage AS ENUM ('architecture', 'development'); CREATE TYPE repo AS ENUM ('orchestrator');
+         CREATE TYPE agent AS ENUM ('developer'); CREATE TYPE status AS ENUM ('queued', 'running');
+         DROP TRIGGER reaper_tasks ON tasks;
+         ALTER TABLE tasks ALTER stage TYPE stage USING stage::stage, ALTER repo TYPE repo USING repo::repo;
+         ALTER TABLE jobs ALTER agent TYPE agent USING agent::agent, ALTER repo TYPE repo USING repo::repo,
+            ALTER status TYPE status USING status::status;
+         CREATE TRIGGER reaper_tasks BEFORE INSERT OR UPDATE ON tasks FOR EACH ROW EXECUTE FUNCTION draw_version();",
+    );
+    let order = database.order_of(database.version());
+    assert_eq!(database.advance().advance(&order).unwrap(), advanced(1));
+    let stage = "SELECT stage::text || ' ' || agent || ' ' || j.repo FROM tasks, jobs AS j";
+    assert_eq!(database.value(stage).as_deref(), Some("development developer orchestrator"));
+    assert_eq!(database.advance().advance(&order).unwrap(), Advanced::AlreadyDone);
+    // A stage that the owner's type does not have is an error, and changes nothing.
+    let order =
+        AdvanceOrder { from: "development".into(), to: "nowhere".into(), ..database.order_of(database.version()) };
+    let problem = database.advance().advance(&order).unwrap_err().to_string();
+    assert!(problem.contains("nowhere"), "{problem}");
+}
+
 #[test]
 fn a_second_delivery_does_nothing() {
     let Some(database) = Database::new() else { return };
