@@ -61,7 +61,7 @@ impl Governed {
         at.checked_add_signed(self.ahead()).unwrap_or(at)
     }
 
-    fn stored(&self, at: Timestamp) -> Timestamp {
+    pub(crate) fn stored(&self, at: Timestamp) -> Timestamp {
         at.checked_sub_signed(self.ahead()).unwrap_or(at)
     }
 

@@ -19,8 +19,8 @@ enum Looked {
     Otherwise,
     /// It is over.
     Over {
-        /// Whether a row is left to a person.
-        needs_a_person: bool,
+        /// The jobs that are left to a person.
+        for_a_person: Vec<u8>,
     },
 }
 
@@ -30,7 +30,7 @@ impl Protocol {
         let counted = if self.mutation == Some(Mutation::WakesCount) { PassKind::Tick } else { kind };
         let mut streaks = state.reapers[who].streaks.clone();
         streaks.begin(counted);
-        let (mut asked, mut needs_a_person, mut plan) = (false, false, None);
+        let (mut asked, mut for_a_person, mut plan) = (false, Vec::new(), None);
         for (job, row) in (0_u8..).zip(&state.rows) {
             let snapshot = self.snapshot(job, row, state.place);
             if row.status != Status::Running && !snapshot.is_late_finish() {
@@ -47,7 +47,9 @@ impl Protocol {
                 (this.seen.verdict, this.seen.said) = (self.understand(answer), answer);
                 decision = self.decide(&this, Actor::Reaper).decision;
             }
-            needs_a_person |= decision.reason.needs_a_person();
+            if decision.action == Decided::Keep && decision.reason.needs_a_person() {
+                for_a_person.push(job);
+            }
             if decision.action.is_claim() && plan.is_none() {
                 plan = Some((this, decision.action));
             }
@@ -65,7 +67,7 @@ impl Protocol {
             self.too_early(state, who, &plan, &action);
             state.reapers[who].plan = Some(plan);
         }
-        Looked::Over { needs_a_person }
+        Looked::Over { for_a_person }
     }
 
     fn understand(&self, answer: Option<Answer>) -> Option<Answer> {
@@ -213,8 +215,8 @@ impl Protocol {
         state.reapers[who] = Reaper { ticks, wakes, ..Reaper::default() };
     }
 
-    /// A whole pass at once, and whether a row is left to a person.
-    pub(crate) fn pass(&self, state: &mut State, who: usize, kind: PassKind, answer: Answer) -> bool {
+    /// A whole pass at once, and the jobs that it leaves to a person.
+    pub(crate) fn pass(&self, state: &mut State, who: usize, kind: PassKind, answer: Answer) -> Vec<u8> {
         let looked = match self.look(state, who, kind, None) {
             Looked::Otherwise => self.look(state, who, kind, Some(answer)),
             over @ Looked::Over { .. } => over,
@@ -228,7 +230,23 @@ impl Protocol {
                 self.mark(state, who);
             }
         }
-        matches!(looked, Looked::Over { needs_a_person: true })
+        match looked {
+            Looked::Over { for_a_person } => for_a_person,
+            Looked::Otherwise => Vec::new(),
+        }
+    }
+
+    /// Nobody is left: every executor ends, every monitor is killed, every reaper falls.
+    pub(crate) fn end_all(&self, state: &mut State) {
+        for process in &mut state.processes {
+            if !matches!(process.executor, Executor::Ended(_)) {
+                process.executor = Executor::Ended(1);
+            }
+            (process.monitor, process.plan) = (Monitor::Killed, None);
+        }
+        for who in 0..state.reapers.len() {
+            self.fall(state, who);
+        }
     }
 
     /// Reaper's worker takes the oldest job that is queued and no late finish, and charges the attempt.

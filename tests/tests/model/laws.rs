@@ -1,11 +1,11 @@
 //! The invariants as properties of a state, and a run from any state to the end.
 
-use reaper_core::{PassKind, Status};
+use reaper_core::{Mode, PassKind, Status};
 use stateright::Property;
 
 use super::{
     cast::Protocol,
-    state::{Answer, Broken, State},
+    state::{Answer, Broken, Row, State},
 };
 
 pub(crate) const I1: &str = "I1 what lives is not claimed";
@@ -16,6 +16,7 @@ pub(crate) const I5: &str = "I5 no effect without a claim, and none twice";
 pub(crate) const I5_KEPT: &str = "I5 no advance is lost";
 pub(crate) const I6: &str = "I6 only green advances";
 pub(crate) const I7: &str = "I7 every orphan is settled";
+pub(crate) const I7_SEEN: &str = "I7 a death that can be seen is settled at once";
 pub(crate) const I8: &str = "I8 the caps hold";
 pub(crate) const I10: &str = "I10 off and report change nothing";
 pub(crate) const I12: &str = "I12 each change has its event";
@@ -47,6 +48,7 @@ pub(crate) fn properties(protocol: &Protocol) -> Vec<Property<Protocol>> {
         Property::always(I5_KEPT, |_, state| no_advance_is_lost(state)),
         unbroken!(I6, I6),
         Property::always(I7, comes_to_an_end),
+        Property::always(I7_SEEN, the_dead_are_seen),
         unbroken!(I8, I8),
         unbroken!(I10, I10),
         Property::always(I12, |_: &Protocol, state: &State| state.changes == state.events),
@@ -80,19 +82,19 @@ fn no_advance_is_lost(state: &State) -> bool {
 
 /// From here, one reaper that remembers nothing settles everything by itself within so many hours, whatever the
 /// monitors do, once nothing else happens: every orphan is in the end settled, every late finish taken up, every
-/// effect delivered. What only a person can settle may be left.
+/// effect delivered. A job that only a person can settle may be left, and that job alone.
 fn comes_to_an_end(protocol: &Protocol, state: &State) -> bool {
-    if state.broken.is_some() || is_settled(state) {
+    if state.broken.is_some() || is_settled(state, &[]) {
         return true;
     }
     let mut state = state.clone();
-    state.mode = reaper_core::Mode::Enforce;
+    state.mode = Mode::Enforce;
     state.reapers.truncate(1);
     protocol.fall(&mut state, 0);
     for _ in 0..HOURS {
         state.now += 1;
-        let needs_a_person = protocol.pass(&mut state, 0, PassKind::Tick, Answer::Green);
-        if is_settled(&state) || needs_a_person {
+        let for_a_person = protocol.pass(&mut state, 0, PassKind::Tick, Answer::Green);
+        if is_settled(&state, &for_a_person) {
             return true;
         }
     }
@@ -102,11 +104,42 @@ fn comes_to_an_end(protocol: &Protocol, state: &State) -> bool {
 /// So many passes, an hour apart, are enough from everywhere.
 const HOURS: u8 = 12;
 
-fn is_settled(state: &State) -> bool {
-    let settled = state.rows.iter().all(|row| match row.status {
+fn is_settled(state: &State, for_a_person: &[u8]) -> bool {
+    let rows = (0_u8..).zip(&state.rows).filter(|(job, _)| !for_a_person.contains(job));
+    let mut settled = rows.map(|(_, row)| match row.status {
         Status::Running => false,
         Status::Queued => row.exit.is_none_or(|(code, _)| code != 0),
         Status::Done | Status::Failed => true,
     });
-    settled && state.outbox.iter().all(|order| order.delivered)
+    settled.all(|is| is) && state.outbox.iter().all(|order| order.delivered)
+}
+
+/// From here, if everybody dies now, one reaper that remembers nothing settles each attempt whose death it can see,
+/// while no time passes: neither a grace nor a ceiling comes to its help. A model's pass makes one claim, so there are as
+/// many ticks as there are jobs; where all that is known is a bare pid, one more has to see it dead.
+fn the_dead_are_seen(protocol: &Protocol, state: &State) -> bool {
+    let shows_death = |row: &&Row| row.status == Status::Running && (is_named(row) || has_own_pid(row));
+    if state.broken.is_some() || !state.rows.iter().any(|row| shows_death(&row)) {
+        return true;
+    }
+    let mut state = state.clone();
+    state.mode = Mode::Enforce;
+    protocol.end_all(&mut state);
+    let bare = state.rows.iter().any(|row| shows_death(&row) && !is_named(row));
+    let mut for_a_person = Vec::new();
+    for _ in 0..state.rows.len() + usize::from(bare) {
+        for_a_person = protocol.pass(&mut state, 0, PassKind::Tick, Answer::Green);
+    }
+    let left = (0_u8..).zip(&state.rows).filter(|(_, row)| shows_death(row));
+    left.map(|(job, _)| job).all(|job| for_a_person.contains(&job))
+}
+
+/// Whether the identity of any of its processes is recorded. A monitor's is until its executor's is, and says enough
+/// alone: what was not let go then never will be.
+const fn is_named(row: &Row) -> bool {
+    row.executor.is_some() || row.monitor.is_some()
+}
+
+const fn has_own_pid(row: &Row) -> bool {
+    row.pid.is_some() && !row.pid_inherited
 }

@@ -117,5 +117,6 @@ caught!(
     undecided_green: UndecidedGreen,
     no_rescue_cap: NoRescueCap,
     event_apart: EventApart,
-    stop_once: StopOnce
+    stop_once: StopOnce,
+    dead_kept: DeadKept
 );

@@ -20,6 +20,7 @@ pub(crate) enum Mutation {
     NoRescueCap,
     EventApart,
     StopOnce,
+    DeadKept,
 }
 
 impl Mutation {
@@ -45,13 +46,16 @@ impl Mutation {
             Self::NoRescueCap => "rescues are not capped",
             Self::EventApart => "the event is written after the claim, in a transaction of its own",
             Self::StopOnce => "a stop that was announced is announced once and for all",
+            Self::DeadKept => "an executor that is seen dead is kept until its ceiling",
         }
     }
 
     /// The cast that catches it.
     pub(crate) const fn cast(self) -> &'static str {
         match self {
-            Self::NoFence | Self::CountedFence | Self::InheritedPid | Self::WakesCount => "foreign",
+            Self::NoFence | Self::CountedFence | Self::InheritedPid | Self::WakesCount | Self::DeadKept => {
+                "foreign"
+            }
             Self::IdOnly
             | Self::ExitNotInBasis
             | Self::NoOutbox
@@ -82,6 +86,7 @@ impl Mutation {
             Self::NoRescueCap => I8,
             Self::EventApart => I12,
             Self::StopOnce => I7,
+            Self::DeadKept => I7_SEEN,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reaper_core::{
-    Attempt, Bond, Certainty, Clock, Decision, Effect, Finding, JobSnapshot, Liveness, Mode, Observation,
-    ProcessIdentity, Sighting, Status, Timestamp, Verdict, decide,
+    Action, Attempt, Bond, Certainty, Clock, Decision, Effect, Finding, JobSnapshot, Liveness, Mode, Observation,
+    ProcessIdentity, Rule, Sighting, Status, Timestamp, Verdict, decide,
     job::{Attach, Exit, Place, Task},
     plan::Planned,
 };
@@ -82,7 +82,11 @@ impl Protocol {
         let job = self.snapshot(plan.job, &plan.row, plan.place);
         let seen = observation(&plan.seen);
         let policy = if by == Actor::Monitor { &self.monitors } else { &self.reapers };
-        let decision: Decision = decide(&job, &seen, &Clock::at(at(plan.at)), policy);
+        let mut decision: Decision = decide(&job, &seen, &Clock::at(at(plan.at)), policy);
+        let by_death = matches!(decision.rule, Rule::NobodyLeft | Rule::ExecutorDead);
+        if self.mutation == Some(Mutation::DeadKept) && by_death {
+            decision.action = Action::Keep;
+        }
         Planned { job, seen, decision }
     }
 

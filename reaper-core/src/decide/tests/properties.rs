@@ -8,7 +8,7 @@ use super::oracle;
 use crate::{
     Action, Liveness, OnOverrun, Reason, Rule, Status, Verdict,
     job::{Attach, Exit},
-    sample::{ALIVE, Case, GONE, PROVED, UNKNOWN},
+    sample::{ALIVE, Case, DEAD, GONE, PROVED, UNKNOWN},
     strategy,
 };
 
@@ -82,6 +82,24 @@ proptest! {
         while pass(&mut case) == Kept::ForNow {
             passes += 1;
             prop_assert!(passes <= 9, "{:?}", case.decide());
+        }
+    }
+
+    /// I7: a death that is seen is settled however young the attempt is, at once where nobody is left for certain, else in
+    /// as many ticks as it must be seen in. No ceiling is waited for.
+    #[test]
+    fn a_death_that_is_seen_waits_for_no_limit_of_time(mut case in cases(), certain: bool) {
+        let ceiling = case.policy.limits_for(&case.job.agent).max_running;
+        prop_assume!(!ceiling.is_zero());
+        case.status(Status::Running).executor(if certain { GONE } else { DEAD });
+        (case.job.exit, case.job.started_at) = (None, Some(case.clock.now));
+        let at_once = certain && case.seen.monitor.liveness == GONE;
+        let ticks = if at_once { 1 } else { case.policy.limits_for(&case.job.agent).dead_ticks };
+        for tick in 1..=ticks {
+            case.seen.dead_ticks = tick;
+            let decision = case.decide();
+            let settles = matches!(decision.action, Action::Requeue | Action::Fail { .. });
+            prop_assert_eq!(settles, tick == ticks, "tick {}: {:?}", tick, decision);
         }
     }
 
