@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
+#[cfg(target_os = "linux")]
 mod clocks;
 mod clones;
 mod containers;
