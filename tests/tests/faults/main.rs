@@ -6,6 +6,7 @@
 mod clocks;
 mod clones;
 mod containers;
+mod gates;
 mod locked;
 mod meanwhile;
 mod sent_back;
