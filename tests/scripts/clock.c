@@ -1,5 +1,5 @@
-/* Preloaded into every program of a chaos run: the wall clock is so many milliseconds off as the first eight bytes of the
-   file CHAOS_CLOCK say at that moment. Clocks that only go on are left alone, as they are where a clock is set. */
+/* Preloaded into a program of a test: its wall clock is so many milliseconds off as the first eight bytes of the file
+   TEST_CLOCK say at that moment. Clocks that only go on are left alone, as they are where a clock is set. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 static volatile long long *moved;
 
 __attribute__((constructor)) static void open_the_file(void) {
-    const char *path = getenv("CHAOS_CLOCK");
+    const char *path = getenv("TEST_CLOCK");
     int file = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return;

@@ -10,6 +10,8 @@
 
 #[cfg(target_os = "linux")]
 pub mod cgroup;
+#[cfg(target_os = "linux")]
+pub mod clock;
 #[cfg(unix)]
 pub mod cluster;
 pub mod database;

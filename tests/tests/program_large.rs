@@ -1,4 +1,4 @@
-//! `reaper run` beside rows that somebody means ill with: how much memory it takes, and what it logs.
+//! `reaper run` beside rows and a gate that somebody means ill with: how much memory it takes, and what it logs.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
@@ -6,7 +6,7 @@ use std::{fs, io::Read as _, process::Child};
 
 use reaper_tests::{
     database::Database,
-    jobs::RunningJob,
+    jobs::{RunningJob, task},
     processes::dead_pid,
     program::{Program, adopted, eventually, signal},
 };
@@ -34,11 +34,16 @@ impl Running {
 
     /// Waits until it has settled one that is inserted now, and so has looked at all that is there; then stops it, and
     /// answers with the most memory that it has had at once, in kilobytes.
-    fn has_looked(mut self, database: &Database) -> u64 {
+    fn has_looked(self, database: &Database) -> u64 {
         let orphan = RunningJob { pid: Some(dead_pid()), ..RunningJob::default() }.insert(database);
-        eventually("an orphan beside them is settled", || {
+        self.has_settled(orphan, database)
+    }
+
+    /// The same with a job that is there.
+    fn has_settled(mut self, job: i64, database: &Database) -> u64 {
+        eventually("the job is settled", || {
             assert!(self.0.try_wait().unwrap().is_none(), "it has ended by itself");
-            database.status(orphan) != "running"
+            database.status(job) != "running"
         });
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -93,6 +98,30 @@ fn f28_fields_of_ten_megabytes_are_not_kept_in_memory() {
         assert!(ended.stdout.len() + ended.stderr.len() < 50_000, "{command}: {}", ended.stdout.len());
     }
     assert!(log_of(&program).len() < 10_000_000, "nor is a log flooded by them");
+}
+
+#[test]
+fn f24_a_gigabyte_of_a_gates_output_is_not_kept_in_memory() {
+    let (database, program) = adopted(BINARY);
+    let peak = |gate: &str| {
+        program.configure(&format!(
+            "[pipeline]\nstages = [{{ name = \"a\", next = \"b\", gate = \"g\" }}, {{ name = \"b\" }}]\n\
+             agents = {{ developer = [\"a\"] }}\n\
+             [gates.g]\ncommand = [\"/bin/sh\", \"-c\", \"{gate} echo the last word; exit 1\"]\n"
+        ));
+        let task = Some(task(&database, "a"));
+        let job = RunningJob { task_id: task, exit_code: Some(0), ..RunningJob::default() }.insert(&database);
+        let peak = Running::start(&program).has_settled(job, &database);
+        let events = format!("reaper_events WHERE job_id = {job} AND action = 'requeue'");
+        let evidence = database.value(&format!("SELECT evidence FROM {events}")).unwrap();
+        assert!(evidence.contains("the last word"), "{evidence}");
+        peak
+    };
+    let usual = peak("");
+    // Half of it is one line, the other half is very many.
+    let flooded = peak("head -c 500000000 /dev/zero; echo; yes no | head -c 500000000;");
+    let more = flooded.saturating_sub(usual);
+    assert!(more < 40_000, "{usual} kB with a quiet gate, {flooded} kB with one that floods");
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Where a run takes place: a folder, a database, the program on it, and the means to do harm to them.
 
 use std::{
-    fs::{self, File, Permissions},
-    os::unix::fs::{FileExt as _, PermissionsExt as _},
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     sync::Mutex,
 };
 
 use reaper_tests::{
+    clock::Clock,
     cluster::Cluster,
     database::{Kind, SEED_TABLES, SEED_TABLES_POSTGRES, Scratch},
     disk::Disk,
@@ -46,36 +47,6 @@ pub struct Server {
     pub proxy: Proxy,
     url: String,
     data: PathBuf,
-}
-
-/// A clock that can be set, for every program that is started with its environment.
-#[derive(Debug)]
-pub struct Clock {
-    file: File,
-    pub environment: Vec<(String, String)>,
-}
-
-impl Clock {
-    /// Sets the clock so many milliseconds off.
-    pub fn set(&self, off: i64) {
-        self.file.write_all_at(&off.to_ne_bytes(), 0).unwrap();
-    }
-
-    fn new(folder: &Path) -> Option<Self> {
-        let library = folder.join("clock.so");
-        let mut compile = Command::new("cc");
-        compile.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(CLOCK);
-        if !compile.status().is_ok_and(|status| status.success()) {
-            return None;
-        }
-        let path = folder.join("clock");
-        let file = File::create(&path).unwrap();
-        let environment = [("LD_PRELOAD", &library), ("CHAOS_CLOCK", &path)]
-            .map(|(name, path)| (name.to_owned(), path.to_string_lossy().into_owned()));
-        let clock = Self { file, environment: environment.into() };
-        clock.set(0);
-        Some(clock)
-    }
 }
 
 impl Ground {
@@ -137,7 +108,7 @@ impl Ground {
     pub fn give(&self, command: &mut Command) {
         let (name, value) = self.mark.split_once('=').unwrap();
         command.env(name, value).env("CHAOS_DIR", self.dir()).env("WORKER_HOST", "here");
-        command.envs(self.clock.iter().flat_map(|clock| clock.environment.clone()));
+        command.envs(self.clock.iter().flat_map(|clock| clock.environment().iter().cloned()));
     }
 }
 
@@ -152,7 +123,7 @@ impl Drop for Ground {
 
 impl Server {
     fn start(clock: Option<&Clock>) -> Self {
-        let environment = clock.map_or(&[][..], |clock| &clock.environment);
+        let environment = clock.map_or(&[][..], Clock::environment);
         let cluster = Cluster::start_with(environment).expect("`cargo xtask chaos` brings the server along");
         let proxy = Proxy::start(port(cluster.url()), cluster.url());
         Self {
@@ -203,8 +174,6 @@ command = ["/bin/sh", "-c", "[ -e {dir}/made.$REAPER_JOB_ID ]"]
 "#
     )
 }
-
-const CLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/clock.c");
 
 /// What the run itself writes down of every row that moves, whoever moves it.
 const AUDIT_SQLITE: &str = "

@@ -80,6 +80,12 @@ impl Database {
         Self::foreign_in(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
     }
 
+    /// The same in a folder of its own in this one: on a disk that can be filled, say.
+    #[must_use]
+    pub fn foreign_under(folder: &Path) -> Self {
+        Self::foreign_in(tempfile::tempdir_in(folder).unwrap())
+    }
+
     fn foreign_in(dir: TempDir) -> Self {
         let database = Self { dir, scratch: None };
         database.sql(SEED_TABLES);

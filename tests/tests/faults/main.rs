@@ -2,9 +2,13 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
+mod breaker;
+#[cfg(target_os = "linux")]
 mod clocks;
 mod clones;
 mod containers;
+mod full;
+mod gates;
 mod locked;
 mod meanwhile;
 mod sent_back;

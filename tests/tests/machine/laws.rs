@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, mem, sync::atomic::Ordering};
 
-use reaper_core::{Action, Fence, JobId, JobSnapshot, Mode, Status};
+use reaper_core::{Action, Fence, JobId, JobSnapshot, Mode, Status, breaker::EvidenceKind};
 use reaper_gate::advance::Advanced;
 use reaper_store::{
     Control as _, History as _, Outbox as _,
@@ -189,8 +189,12 @@ impl Side {
             Some(outset) => (outset.mode, outset.breaker),
             None => (self.store.mode().unwrap(), self.store.breaker().unwrap()),
         };
-        let breaker = breaker.open;
-        let breaker: Vec<_> = breaker.into_iter().map(|(kind, open)| (kind, open.tally, open.released)).collect();
+        let hosts = breaker.hosts.into_iter().flat_map(|(host, breaker)| {
+            breaker.open.into_iter().map(move |(kind, open)| (host.clone(), kind, open))
+        });
+        let ages = breaker.age.map(|open| (String::new(), EvidenceKind::Age, open));
+        let all = hosts.chain(ages).map(|(host, kind, open)| (host, kind, open.tally, open.released));
+        let breaker: Vec<_> = all.collect();
         let seen = Seen {
             rows: self.rows(),
             events: self.store.events(&Query { job: None, since: None, limit: 10_000 }).unwrap(),

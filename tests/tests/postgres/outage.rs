@@ -2,16 +2,21 @@
 
 use std::{
     process::Child,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::{
+        atomic::{AtomicBool, AtomicU32, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
 
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
+use reaper_runner::{Reaper, SystemTime, Time as _};
 use reaper_tests::{
     cluster::Cluster,
     database::{Database, Scratch},
-    jobs::task,
+    fakes::{FakeProbe, Fakes, settings},
+    jobs::{RunningJob, task},
     program::{eventually, signal, within},
 };
 use rustix::process::Signal;
@@ -147,4 +152,39 @@ fn f21_a_reaper_that_starts_before_the_server_waits_for_it() {
     signal(&reaper, Signal::TERM);
     let output = reaper.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn f21_passes_without_a_server_come_at_growing_intervals_and_the_first_with_one_works() {
+    const INTERVAL: Duration = Duration::from_millis(20);
+    let Some(mut cluster) = Cluster::start() else { return };
+    let (database, store) = Database::on_scratch(Scratch::on(cluster.url())).adopt();
+    let mut settings = settings();
+    settings.interval = INTERVAL;
+    let reaper = Reaper::new(Fakes::with_probe(FakeProbe::dead()).parts(&store), settings);
+    let (seen, passes) = mpsc::channel();
+    let time = SystemTime::new();
+    let tell = move |at, has_failed| seen.send((at, has_failed)).ok().unwrap_or(());
+    reaper.start_with(move |report| tell(time.monotonic(), report.error.is_some())).unwrap();
+    let next = || passes.recv_timeout(LONG).unwrap();
+    assert!(!next().1, "the first pass works");
+
+    cluster.kill();
+    let mut failed: Vec<Duration> = Vec::new();
+    while failed.len() < 7 {
+        let (at, has_failed) = next();
+        assert!(has_failed || failed.is_empty(), "nobody answers");
+        failed.extend(has_failed.then_some(at));
+    }
+    // A pass is told of before the pause after it: no pause is longer than what lies between the two.
+    for (n, pair) in (1..).zip(failed.windows(2)) {
+        let least = INTERVAL * 2_u32.pow(n) / 2;
+        assert!(pair[1].saturating_sub(pair[0]) >= least, "pause {n} is shorter than {least:?}: {failed:?}");
+    }
+
+    cluster.start_again();
+    let orphan = RunningJob { pid: Some(4711), ..RunningJob::default() }.insert(&database);
+    while next().1 {}
+    within(LONG, "the orphan is settled", || database.status(orphan) == "queued");
+    reaper.stop(LONG).unwrap();
 }

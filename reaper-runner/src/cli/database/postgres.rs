@@ -76,7 +76,27 @@ const PAUSES: Backoff = Backoff { base: Duration::from_millis(500), max: Duratio
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::RefCell, net::TcpListener};
+
     use super::*;
+
+    #[test]
+    fn f21_the_pauses_before_a_server_that_is_down_is_tried_again_grow() {
+        // Nobody listens at a port that has just been given back.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let pauses = RefCell::new(Vec::new());
+        let pause = |pause| {
+            pauses.borrow_mut().push(pause);
+            pauses.borrow().len() == 9
+        };
+        let url = format!("postgres://reaper@127.0.0.1:{port}/jobs");
+        assert!(!wait(&url, &Config::default(), pause).unwrap(), "it was given up");
+        let pauses = pauses.into_inner();
+        let (growing, longest) = pauses.split_at(6);
+        assert!(growing.is_sorted() && growing[5] >= growing[0].saturating_mul(8), "{pauses:?}");
+        let most = PAUSES.max;
+        assert!(longest.iter().all(|pause| (most / 2..=most).contains(pause)), "{pauses:?}");
+    }
 
     #[test]
     fn a_server_is_down_if_nobody_answers_and_not_if_it_says_no() {
