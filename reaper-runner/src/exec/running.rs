@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::Write as _,
+    io::{self, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -163,7 +163,7 @@ impl Worker {
         let mut start = Command::new(&hold.program);
         start.args(&hold.arguments).arg("--").arg(&command.program).args(&command.arguments).stdin(Stdio::piped());
         if self.settings.prints == Prints::ToError {
-            start.stdout(Stdio::from(std::io::stderr()));
+            start.stdout(Stdio::from(io::stderr()));
         }
         // Reaper's own settings are nobody else's business, and secrets may be among them.
         for (name, _) in env::vars_os() {
@@ -221,11 +221,17 @@ impl Worker {
             run: taken.run.clone(),
             executor: supervisor.identity.clone(),
         };
-        // A supervisor that is gone does not read it, and its end is seen.
-        supervisor.say(&ticket, taken.payload.as_deref().unwrap_or_default()).ok();
-        tracing::info!(%attempt, pid = supervisor.identity.pid, "let go");
+        let said = supervisor.say(&ticket, taken.payload.as_deref().unwrap_or_default());
+        match &said {
+            Ok(()) => tracing::info!(%attempt, pid = supervisor.identity.pid, "let go"),
+            // One that is there waits for the line: at the end of its input it runs nothing, and ends.
+            Err(error) => {
+                tracing::warn!(%attempt, %error, "the supervisor could not be let go");
+                drop(supervisor.orders.take());
+            }
+        }
         let fate = self.until_ended(supervisor, attempt, ticket.bound_until, &news, enlisted);
-        let exit = self.exit_of(supervisor, taken, file);
+        let exit = self.exit_of(supervisor, taken, file, said.err());
         (exit, fate)
     }
 
@@ -284,8 +290,8 @@ impl Worker {
         tracing::warn!(%attempt, ?how, why, "stopped the command");
     }
 
-    /// The exit of a supervisor that has ended: what it has spooled, else its own.
-    fn exit_of(&self, supervisor: &mut Supervisor, taken: &Taken, file: &Path) -> Exit {
+    /// The exit of a supervisor that has ended: what it has spooled, else its own. `unsaid` is why it could not be let go.
+    fn exit_of(&self, supervisor: &mut Supervisor, taken: &Taken, file: &Path, unsaid: Option<io::Error>) -> Exit {
         drop(supervisor.orders.take());
         let status = supervisor.child.wait();
         match spool::read(file) {
@@ -299,7 +305,11 @@ impl Worker {
                 }
                 // A child that was waited for by somebody else was not ours to lose: its end is as good as a kill.
                 let code = status.ok().and_then(code_of).unwrap_or(KILLED);
-                let exit = Exit { code, stopped_for: None, out_of_memory: false, tail: String::new() };
+                // What a supervisor ends with that has run nothing is not its command's code.
+                let code = if unsaid.is_some() && code >= 0 { CANNOT_START } else { code };
+                let tail = unsaid.map(|error| format!("its supervisor could not be let go: {error}"));
+                let tail = tail.unwrap_or_default();
+                let exit = Exit { code, stopped_for: None, out_of_memory: false, tail };
                 self.spool(taken, file, &supervisor.identity, &exit);
                 exit
             }
@@ -316,7 +326,7 @@ enum Fate {
 
 impl Supervisor {
     /// Says a line, and what follows it.
-    fn say(&mut self, line: &impl serde::Serialize, and: &str) -> std::io::Result<()> {
+    fn say(&mut self, line: &impl serde::Serialize, and: &str) -> io::Result<()> {
         let Some(orders) = &mut self.orders else {
             return Ok(());
         };

@@ -10,7 +10,11 @@ use std::{
 use reaper_tests::program::within;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{fault::Scope, ground::Ground};
+use crate::{
+    fault::Scope,
+    ground::Ground,
+    haste::{Haste, uptime},
+};
 
 /// What a program of the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,12 @@ impl Role {
     }
 }
 
+impl Player {
+    fn pid(&self) -> i32 {
+        Pid::from_child(&self.child).as_raw_nonzero().get()
+    }
+}
+
 impl Drop for Player {
     fn drop(&mut self) {
         // It may have ended, as it should.
@@ -93,17 +103,19 @@ impl Cast {
     }
 
     /// Kills one and puts up another in its place.
-    pub fn kill(&mut self, which: usize, ground: &Ground) {
+    pub fn kill(&mut self, which: usize, ground: &Ground, haste: &mut Haste) {
         let player = &mut self.players[which];
+        haste.gone.insert(player.pid(), uptime());
         player.child.kill().unwrap();
         player.child.wait().unwrap();
         *player = player.role.start(ground);
     }
 
     /// Puts up again who has ended by himself, which is written down.
-    pub fn tend(&mut self, ground: &Ground) {
+    pub fn tend(&mut self, ground: &Ground, haste: &mut Haste) {
         for player in &mut self.players {
             if let Some(status) = player.child.try_wait().unwrap() {
+                haste.gone.insert(player.pid(), 0.0);
                 *self.ended.entry(format!("{:?} {status}", player.role)).or_default() += 1;
                 *player = player.role.start(ground);
             }

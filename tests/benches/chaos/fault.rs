@@ -52,6 +52,14 @@ pub enum Fault {
     ForeignTake,
     /// A program writes to rows that are not its own, and means no harm.
     ForeignTouch,
+    /// A row holds what nobody can read.
+    RowSpoilt,
+    /// Somebody switches to `report`, and back.
+    ModeReport,
+    /// A gate's command does not end by itself.
+    GateHangs,
+    /// An alert is not accepted.
+    NotifyFails,
 }
 
 impl Fault {
@@ -75,7 +83,7 @@ impl Fault {
     }
 }
 
-const ALL: [Fault; 23] = [
+const ALL: [Fault; 27] = [
     Fault::MonitorKilled,
     Fault::ExecutorKilled,
     Fault::CommandKilled,
@@ -99,4 +107,8 @@ const ALL: [Fault; 23] = [
     Fault::TaskSentBack,
     Fault::ForeignTake,
     Fault::ForeignTouch,
+    Fault::RowSpoilt,
+    Fault::ModeReport,
+    Fault::GateHangs,
+    Fault::NotifyFails,
 ];

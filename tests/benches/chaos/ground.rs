@@ -20,7 +20,13 @@ use reaper_tests::{
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{fault::Scope, processes, sql::Sql};
+use crate::{
+    chat::Chat,
+    fault::Scope,
+    meddling::{HANG, HUNG},
+    processes,
+    sql::Sql,
+};
 
 /// Everything of one run. What is declared first is dropped first: the database before its server.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub struct Ground {
     pub clock: Option<Clock>,
     /// What the tables are on, where one can be mounted and is wanted.
     pub disk: Option<Disk>,
+    /// Where alerts go to.
+    pub chat: Chat,
     _scratch: Option<Scratch>,
     pub server: Option<Server>,
     folder: TempDir,
@@ -84,11 +92,12 @@ impl Ground {
         let tables = tables.replace("max_attempts INTEGER DEFAULT 2", "max_attempts INTEGER DEFAULT 100");
         sql.run(&tables.replace("max_attempts integer DEFAULT 2", "max_attempts integer DEFAULT 100")).unwrap();
         let program = Program::new(env!("CARGO_BIN_EXE_reaper-under-test"), &dir).at(&url);
-        program.configure(&configuration(&dir, scope));
+        let chat = Chat::open();
+        program.configure(&configuration(&dir, scope, &chat));
         let _migrated = program.run(&["migrate"]).ok();
         sql.run(if kind == Kind::Sqlite { AUDIT_SQLITE } else { AUDIT_POSTGRES }).unwrap();
         let mark = format!("CHAOS_MARK={}", dir.display());
-        Self { kind, sql, program, mark, clock, disk, _scratch: scratch, server, folder }
+        Self { kind, sql, program, mark, clock, disk, chat, _scratch: scratch, server, folder }
     }
 
     pub fn dir(&self) -> &Path {
@@ -135,8 +144,8 @@ impl Server {
     }
 }
 
-fn configuration(dir: &Path, scope: Scope) -> String {
-    let dir = dir.display();
+fn configuration(dir: &Path, scope: Scope, chat: &Chat) -> String {
+    let (dir, chat) = (dir.display(), chat.configuration());
     // A monitor that was cut off from the database as it took a job may not know that it has.
     let start = if scope == Scope::All { "start_timeout = \"10s\"" } else { "" };
     format!(
@@ -144,16 +153,16 @@ fn configuration(dir: &Path, scope: Scope) -> String {
 host = "here"
 {start}
 interval = "200ms"
-finalize_grace = "1s"
+finalize_grace = "{FINALIZE_GRACE}s"
 terminate_grace = "500ms"
 intensity = "off"
-max_rescues = 1000
+max_rescues = {MAX_RESCUES}
 delivery_lease = "2s"
 busy_timeout = "2s"
 lock_timeout = "2s"
 statement_timeout = "10s"
 backoff = {{ base = "10ms", max = "100ms" }}
-breaker = {{ percent = 100, at_least = 1000, hold = "1s" }}
+breaker = {{ percent = 50, at_least = 3, hold = "1s" }}
 exec.spool = "{dir}/spool"
 beat.interval = "300ms"
 exec.idle = "300ms"
@@ -170,33 +179,49 @@ designer = ["design"]
 builder = ["build"]
 checker = ["check"]
 [gates.made]
-command = ["/bin/sh", "-c", "[ -e {dir}/made.$REAPER_JOB_ID ]"]
+command = ["/bin/sh", "-c", "[ -e {dir}/{HANG} ] && echo >> {dir}/{HUNG} && sleep 10; [ -e {dir}/made.$REAPER_JOB_ID ]"]
+timeout = "1s"
+{chat}
 "#
     )
 }
 
+/// How often a reaper may requeue a job: so seldom that some jobs are rescued as often.
+pub const MAX_RESCUES: u32 = 2;
+
+/// In seconds.
+pub const FINALIZE_GRACE: f64 = 1.0;
+
 /// What the run itself writes down of every row that moves, whoever moves it.
 const AUDIT_SQLITE: &str = "
 CREATE TABLE chaos_moves (id INTEGER PRIMARY KEY AUTOINCREMENT, task INTEGER, came TEXT, went TEXT);
-CREATE TABLE chaos_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER, fence INTEGER, came TEXT, went TEXT);
+CREATE TABLE chaos_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER, fence INTEGER, came TEXT, went TEXT,
+    monitor TEXT);
 CREATE TABLE chaos_foreign (job INTEGER, fence INTEGER);
+CREATE TABLE chaos_modes (began INTEGER, ended INTEGER);
+CREATE TABLE chaos_told (job INTEGER);
 CREATE TRIGGER chaos_moved AFTER UPDATE OF stage ON tasks WHEN OLD.stage <> NEW.stage BEGIN
     INSERT INTO chaos_moves (task, came, went) VALUES (OLD.id, OLD.stage, NEW.stage);
 END;
 CREATE TRIGGER chaos_changed AFTER UPDATE OF status ON jobs WHEN OLD.status <> NEW.status BEGIN
-    INSERT INTO chaos_changes (job, fence, came, went) VALUES (OLD.id, OLD.reaper_fence, OLD.status, NEW.status);
+    INSERT INTO chaos_changes (job, fence, came, went, monitor)
+        VALUES (OLD.id, OLD.reaper_fence, OLD.status, NEW.status, OLD.reaper_monitor);
 END;";
 
 const AUDIT_POSTGRES: &str = "
 CREATE TABLE chaos_moves (id bigserial PRIMARY KEY, task bigint, came text, went text);
-CREATE TABLE chaos_changes (id bigserial PRIMARY KEY, job bigint, fence bigint, came text, went text);
+CREATE TABLE chaos_changes (id bigserial PRIMARY KEY, job bigint, fence bigint, came text, went text,
+    monitor text);
 CREATE TABLE chaos_foreign (job bigint, fence bigint);
+CREATE TABLE chaos_modes (began bigint, ended bigint);
+CREATE TABLE chaos_told (job bigint);
 CREATE FUNCTION chaos_moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO chaos_moves (task, came, went) VALUES (OLD.id, OLD.stage, NEW.stage); RETURN NULL; END $$;
 CREATE TRIGGER chaos_moved AFTER UPDATE ON tasks FOR EACH ROW WHEN (OLD.stage <> NEW.stage)
     EXECUTE FUNCTION chaos_moved();
 CREATE FUNCTION chaos_changed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO chaos_changes (job, fence, came, went) VALUES (OLD.id, OLD.reaper_fence, OLD.status, NEW.status);
+    INSERT INTO chaos_changes (job, fence, came, went, monitor)
+        VALUES (OLD.id, OLD.reaper_fence, OLD.status, NEW.status, OLD.reaper_monitor);
     RETURN NULL; END $$;
 CREATE TRIGGER chaos_changed AFTER UPDATE ON jobs FOR EACH ROW WHEN (OLD.status <> NEW.status)
     EXECUTE FUNCTION chaos_changed();";

@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    mem, thread,
+    fs, mem,
+    path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,13 +19,15 @@ use crate::{
     cast::{Cast, Role},
     fault::Fault,
     ground::Ground,
+    haste::{Haste, uptime},
+    meddling,
     processes::{self, Seen},
     sql::Open,
 };
 
 /// What was done so far.
 pub struct Harm {
-    rng: Rng,
+    pub(crate) rng: Rng,
     /// What may happen.
     faults: Vec<Fault>,
     /// What is still to come before everything comes again: so nothing is left out for long.
@@ -33,17 +37,23 @@ pub struct Harm {
     pub killed: BTreeSet<String>,
     /// Those of which any process was killed.
     pub hurt: BTreeSet<String>,
-    undo: Vec<(Instant, Undo)>,
+    pub haste: Haste,
+    pub(crate) undo: Vec<(Instant, Undo)>,
+    /// How many messages had been refused when that was last looked at.
+    pub(crate) refused: usize,
     /// How far the clock is off.
     off: i64,
 }
 
-enum Undo {
+pub(crate) enum Undo {
     Continue(OwnedFd),
     Clear,
     /// Held until then; what was begun is rolled back.
     Release(Open),
     PutBack(String),
+    /// The mode is `enforce` again.
+    Enforce,
+    Remove(PathBuf),
 }
 
 impl Harm {
@@ -55,7 +65,9 @@ impl Harm {
             fired: BTreeMap::new(),
             killed: BTreeSet::new(),
             hurt: BTreeSet::new(),
+            haste: Haste::default(),
             undo: Vec::new(),
+            refused: 0,
             off: 0,
         }
     }
@@ -86,8 +98,14 @@ impl Harm {
             thread::sleep(Duration::from_millis(50));
         }
         if let Some(clock) = &ground.clock {
+            self.haste.jumps.push(uptime());
             clock.set(0);
+            self.haste.jumps.push(uptime());
         }
+        if ground.chat.refused() > self.refused {
+            *self.fired.entry(Fault::NotifyFails).or_default() += 1;
+        }
+        ground.chat.calm_down();
         // Nothing that is still to be cut is cut.
         if let Some(server) = &ground.server {
             let _whatever_came_of_it = server.proxy.has_cut();
@@ -110,12 +128,18 @@ impl Harm {
                         self.undo.push((at, Undo::PutBack(statement)));
                     }
                 }
+                Undo::Enforce => {
+                    if meddling::enforce(ground).is_err() {
+                        self.undo.push((at, Undo::Enforce));
+                    }
+                }
+                Undo::Remove(file) => fs::remove_file(file).unwrap(),
             }
         }
     }
 
     /// For a while.
-    fn later(&mut self, undo: Undo) {
+    pub(crate) fn later(&mut self, undo: Undo) {
         let while_ = Duration::from_millis(self.rng.u64(300..2500));
         self.undo.push((Instant::now() + while_, undo));
     }
@@ -172,12 +196,16 @@ impl Harm {
             Fault::TaskSentBack => self.send_back(ground),
             Fault::ForeignTake => self.take_as_a_stranger(ground),
             Fault::ForeignTouch => self.touch(ground),
+            Fault::RowSpoilt => self.spoil_for_a_while(ground),
+            Fault::ModeReport => self.only_report(ground),
+            Fault::GateHangs => self.hang_gates(ground),
+            Fault::NotifyFails => self.refuse_a_message(ground),
         }
     }
 
     fn kill_player(&mut self, ground: &Ground, cast: &mut Cast, is_it: impl Fn(Role) -> bool) -> Option<()> {
         let which: Vec<_> = (0..cast.players.len()).filter(|which| is_it(cast.players[*which].role)).collect();
-        cast.kill(*self.rng.choice(&which)?, ground);
+        cast.kill(*self.rng.choice(&which)?, ground, &mut self.haste);
         Some(())
     }
 
@@ -217,7 +245,10 @@ impl Harm {
     /// Not farther than what is waited for at the end.
     fn move_clock(&mut self, ground: &Ground, way: i64) -> Option<()> {
         self.off = (self.off + way * self.rng.i64(1_000..25_000)).clamp(-30_000, 30_000);
-        ground.clock.as_ref()?.set(self.off);
+        let clock = ground.clock.as_ref()?;
+        self.haste.jumps.push(uptime());
+        clock.set(self.off);
+        self.haste.jumps.push(uptime());
         Some(())
     }
 
@@ -245,45 +276,6 @@ impl Harm {
         thread::sleep(Duration::from_millis(self.rng.u64(0..2000)));
         cluster.start_again();
         Some(())
-    }
-
-    fn send_back(&mut self, ground: &Ground) -> Option<()> {
-        let tasks =
-            ground.sql.texts("SELECT id FROM tasks WHERE stage <> 'design' ORDER BY id DESC LIMIT 30").ok()?;
-        let task = self.rng.choice(&tasks)?;
-        // With its job, in one transaction, as whoever sends it back would do it.
-        let sent = format!(
-            "BEGIN; UPDATE tasks SET stage = 'design' WHERE id = {task} AND stage <> 'design';
-             INSERT INTO jobs (agent, repo, task_id) VALUES ('designer', 'shop', {task}); COMMIT"
-        );
-        ground.sql.run(&sent).ok()
-    }
-
-    fn take_as_a_stranger(&mut self, ground: &Ground) -> Option<()> {
-        let mut open = ground.sql.open().ok()?;
-        let jobs = open.texts("SELECT id FROM jobs WHERE status = 'queued' ORDER BY id LIMIT 20").ok()?;
-        let job = self.rng.choice(&jobs)?;
-        open.run("BEGIN").ok()?;
-        open.run(&format!("UPDATE jobs SET status = 'running' WHERE id = {job} AND status = 'queued'")).ok()?;
-        // If somebody was faster, it is his attempt that is read here, which is left alone.
-        let fence = "SELECT reaper_fence FROM jobs WHERE status = 'running' AND reaper_attach IS NULL AND id =";
-        let fence = open.texts(&format!("{fence} {job}")).ok()?.pop()?;
-        open.run(&format!("INSERT INTO chaos_foreign VALUES ({job}, {fence}); COMMIT")).ok()?;
-        let back = format!(
-            "UPDATE jobs SET status = 'queued' WHERE id = {job} AND status = 'running' AND reaper_fence = {fence}"
-        );
-        self.later(Undo::PutBack(back));
-        Some(())
-    }
-
-    fn touch(&mut self, ground: &Ground) -> Option<()> {
-        const TOUCHES: [&str; 4] = [
-            "UPDATE jobs SET status = status, repo = repo WHERE status = 'running'",
-            "UPDATE tasks SET branch = 'b', stage = stage",
-            "UPDATE agent_runs SET agent = agent, exit_code = exit_code WHERE finished_at IS NOT NULL",
-            "BEGIN; UPDATE jobs SET status = 'failed' WHERE status = 'running'; ROLLBACK",
-        ];
-        ground.sql.run(self.rng.choice(TOUCHES)?).ok()
     }
 }
 

@@ -12,8 +12,12 @@ use crate::{cast::Role, fault::Scope, ground::Ground, harm::Harm};
 /// Everything that is broken, a line each.
 pub fn broken(ground: &Ground, scope: Scope, harm: &Harm) -> Result<Vec<String>, String> {
     let mut laws = STORED.to_vec();
-    if scope == Scope::Processes {
-        laws.push(ONCE);
+    laws.push(match scope {
+        Scope::Processes => ONCE,
+        Scope::All => OBEYED,
+    });
+    for job in ground.chat.told() {
+        ground.sql.run(&format!("INSERT INTO chaos_told VALUES ({job})"))?;
     }
     let mut broken = Vec::new();
     for Law { wrong, query, planted } in laws {
@@ -32,6 +36,7 @@ pub fn broken(ground: &Ground, scope: Scope, harm: &Harm) -> Result<Vec<String>,
     let set = |query: &str| ground.sql.texts(query).map(BTreeSet::from_iter);
     let journal = Journal::read(ground);
     broken.extend(journal.broken.iter().cloned());
+    broken.extend(harm.haste.broken(ground, &journal.ended)?);
     // A worker in Python that is killed takes its knowledge of the exit along, unless a reaper has witnessed it.
     let foreign: BTreeSet<String> = set("SELECT id FROM jobs WHERE agent = 'porter'")?;
     let spared =
@@ -70,6 +75,8 @@ fn job_of(attempt: &str) -> &str {
 struct Journal {
     started: BTreeSet<String>,
     well: BTreeSet<String>,
+    /// When they ended, in seconds since the machine was started.
+    ended: BTreeMap<String, f64>,
     /// Attempts that ended well, each with one of the same job that began afterwards.
     again: Vec<(String, String)>,
     broken: Vec<String>,
@@ -87,6 +94,9 @@ impl Journal {
                 journal.broken.push(format!("a line of the journal cannot be read: {line}"));
                 continue;
             };
+            if let ("good" | "bad" | "empty", Some(Ok(at))) = (what, words.nth(1).map(str::parse)) {
+                journal.ended.insert(attempt.to_owned(), at);
+            }
             match what {
                 "start" => {
                     if !journal.started.insert(attempt.to_owned()) {
@@ -144,7 +154,14 @@ const ONCE: Law = Law {
     planted: "INSERT INTO chaos_moves (task, came, went) SELECT task, came, went FROM chaos_moves",
 };
 
-const STORED: [Law; 14] = [
+const OBEYED: Law = Law {
+    wrong: "a reaper did something in the mode report",
+    query: "SELECT job_id || ':' || fence || ' ' || action FROM reaper_events JOIN chaos_modes ON seq > began AND seq <= ended
+        WHERE actor = 'reaper' AND job_id IS NOT NULL",
+    planted: "UPDATE reaper_events SET actor = 'reaper' WHERE job_id IS NOT NULL",
+};
+
+const STORED: [Law; 15] = [
     Law {
         wrong: "a job is not settled",
         query: "SELECT id || ' is ' || status FROM jobs WHERE status NOT IN ('done', 'failed')",
@@ -195,8 +212,14 @@ const STORED: [Law; 14] = [
     },
     Law {
         wrong: "a job was rescued too often",
-        query: "SELECT id FROM jobs WHERE reaper_rescues > 1000",
-        planted: "UPDATE jobs SET reaper_rescues = 1001",
+        query: "SELECT id FROM jobs WHERE reaper_rescues > 2",
+        planted: "UPDATE jobs SET reaper_rescues = 3",
+    },
+    Law {
+        wrong: "a job has failed, and nobody was told",
+        query: "SELECT id FROM jobs WHERE status = 'failed' AND agent <> 'porter'
+            AND NOT EXISTS (SELECT 1 FROM chaos_told WHERE job = id)",
+        planted: "DELETE FROM chaos_told",
     },
     Law {
         wrong: "a task left a stage that it was not in",

@@ -20,13 +20,19 @@
 #[cfg(target_os = "linux")]
 mod cast;
 #[cfg(target_os = "linux")]
+mod chat;
+#[cfg(target_os = "linux")]
 mod fault;
 #[cfg(target_os = "linux")]
 mod ground;
 #[cfg(target_os = "linux")]
 mod harm;
 #[cfg(target_os = "linux")]
+mod haste;
+#[cfg(target_os = "linux")]
 mod laws;
+#[cfg(target_os = "linux")]
+mod meddling;
 #[cfg(target_os = "linux")]
 mod processes;
 #[cfg(target_os = "linux")]

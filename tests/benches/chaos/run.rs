@@ -13,7 +13,9 @@ use crate::{
     fault::{Fault, Scope},
     ground::Ground,
     harm::Harm,
-    laws, processes,
+    laws,
+    meddling::Spoilt,
+    processes,
 };
 
 /// What a run is told.
@@ -47,12 +49,27 @@ pub fn run(kind: Kind, plan: Plan) -> End {
         // What cannot be written now is written at the next turn.
         feed(&ground, plan.scope).ok();
         let pause = harm.go_on(&ground, &mut cast);
-        cast.tend(&ground);
+        cast.tend(&ground, &mut harm.haste);
+        // What cannot be read now is read at the next turn, when it looks older.
+        harm.haste.look(&ground).ok();
         thread::sleep(pause);
     }
     harm.stop(&ground);
     let mut broken = Vec::new();
-    if !comes_to_rest(&ground, &mut cast) {
+    // A row that nobody can read hinders no other, for however long it stays so.
+    let spoilt = match plan.scope {
+        Scope::All => spoil(&mut harm, &ground),
+        Scope::Processes => None,
+    };
+    if let Some(Spoilt { job, mend }) = &spoilt {
+        if !comes_to_rest(&ground, &mut cast, &mut harm, job) {
+            broken.push(format!("not everything but the spoilt row came to its end within {} s", REST.as_secs()));
+        }
+        broken.extend(ground.sql.run(mend).err());
+    } else if plan.scope == Scope::All {
+        broken.push("no row could be spoilt in the end".to_owned());
+    }
+    if !comes_to_rest(&ground, &mut cast, &mut harm, "0") {
         broken.push(format!("not everything came to its end within {} s", REST.as_secs()));
     }
     let ended = cast.ended.clone();
@@ -112,8 +129,8 @@ fn feed(ground: &Ground, scope: Scope) -> Result<(), String> {
     let waiting = "SELECT count(*) FROM jobs WHERE status IN ('queued', 'running') AND agent";
     let count = |texts: Vec<String>| texts.first().and_then(|count| count.parse::<usize>().ok()).unwrap_or(0);
     if count(open.texts(&format!("{waiting} <> 'porter'"))?) < 30 {
-        // One of them may fail for good.
-        for most in [100, 100, 100, 100, 2] {
+        // Two of them may fail for good.
+        for most in [100, 100, 100, 2, 2] {
             open.run(&format!(
                 "BEGIN; INSERT INTO tasks (repo, branch, stage) VALUES ('shop', 'main', 'design');
                  INSERT INTO jobs (agent, repo, task_id, max_attempts)
@@ -127,12 +144,28 @@ fn feed(ground: &Ground, scope: Scope) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether everything comes to its end in time.
-fn comes_to_rest(ground: &Ground, cast: &mut Cast) -> bool {
+/// Makes a row unreadable: somebody still works.
+fn spoil(harm: &mut Harm, ground: &Ground) -> Option<Spoilt> {
+    (0..50).find_map(|_| {
+        let spoilt = harm.spoil(ground);
+        if spoilt.is_none() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        spoilt
+    })
+}
+
+/// Whether everything but this job comes to its end in time.
+fn comes_to_rest(ground: &Ground, cast: &mut Cast, harm: &mut Harm, but: &str) -> bool {
+    let open = format!(
+        "SELECT (SELECT count(*) FROM jobs WHERE status IN ('queued', 'running') AND id <> {but})
+            + (SELECT count(*) FROM reaper_outbox WHERE state = 'pending')"
+    );
     let until = Instant::now() + REST;
     while Instant::now() < until {
-        cast.tend(ground);
-        if ground.sql.texts(OPEN).is_ok_and(|open| open == ["0"]) {
+        cast.tend(ground, &mut harm.haste);
+        harm.haste.look(ground).ok();
+        if ground.sql.texts(&open).is_ok_and(|open| open == ["0"]) {
             return true;
         }
         thread::sleep(Duration::from_millis(200));
@@ -168,16 +201,15 @@ const REST: Duration = Duration::from_secs(180);
 /// How many broken laws are shown.
 const SHOWN: usize = 40;
 
-const OPEN: &str = "SELECT (SELECT count(*) FROM jobs WHERE status IN ('queued', 'running'))
-    + (SELECT count(*) FROM reaper_outbox WHERE state = 'pending')";
-
-const COUNTS: [(&str, &str); 7] = [
+const COUNTS: [(&str, &str); 9] = [
     ("tasks", "tasks"),
     ("jobs done", "jobs WHERE status = 'done'"),
     ("jobs failed", "jobs WHERE status = 'failed'"),
     ("attempts", "agent_runs"),
     ("settled by a reaper", "reaper_events WHERE actor = 'reaper' AND action IN ('done', 'requeue', 'fail')"),
     ("exits witnessed", "reaper_events WHERE action = 'exit'"),
+    ("rescued once", "jobs WHERE reaper_rescues = 1"),
+    ("rescued as often as may be", "jobs WHERE reaper_rescues = 2"),
     ("late finishes", "reaper_events WHERE action = 'done' AND from_status = 'queued'"),
 ];
 

@@ -8,7 +8,7 @@ use reaper_tests::{
 
 use crate::{
     scene::{Scene, TICKS},
-    strace::{self, Fault},
+    strace::{self, Fault, Whom},
 };
 
 /// More requests than any run makes.
@@ -65,11 +65,12 @@ fn f01_f02_f03_a_reaper_that_is_killed_at_any_request_leaves_the_rest_to_the_nex
     for call in ["sendto", "recvfrom"] {
         for n in proof::some_of(1..ENDLESS, STEP) {
             let round = scene.round();
-            let Some(ended) = strace::with_fault(&scene.program, &TICKS, call, n, Fault::Killed) else {
+            let hit = strace::with_fault(Whom::All, &scene.program, &TICKS, call, n, Fault::Killed);
+            let Some(hit) = hit else {
                 scene.ends_well(&round, &format!("a run with fewer than {n} {call}"));
                 break;
             };
-            scene.ends_well(&round, &format!("killed at {call} {n}: {ended:?}"));
+            scene.ends_well(&round, &format!("killed at {call} {n}: {hit:?}"));
             tried += 1;
         }
     }

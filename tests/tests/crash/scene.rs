@@ -9,7 +9,7 @@ use reaper_tests::{
     setting::{prepared, settled_once},
 };
 
-const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_reaper-under-test");
 
 /// Two ticks: what is seen dead by a bare pid is settled in the second.
 pub(crate) const TICKS: [&str; 5] = ["tick", "--times", "2", "--interval", "1ms"];
@@ -90,7 +90,7 @@ impl Scene {
     pub(crate) fn ends_well(&self, round: &Round, point: &str) {
         let Self { database, program, living, .. } = self;
         if database.url() == "jobs.db" {
-            assert_eq!(self.integrity(), "ok", "{point}");
+            is_whole(database, point);
         }
         let events = |job: i64| database.count(&format!("reaper_events WHERE job_id = {job}"));
         let Round { finished, task, dead, spent } = round;
@@ -108,14 +108,16 @@ impl Scene {
         // Each round has the same queue before it.
         database.sql("DELETE FROM jobs WHERE status = 'queued'");
     }
+}
 
-    fn integrity(&self) -> String {
-        #[derive(diesel::QueryableByName)]
-        struct Check {
-            #[diesel(sql_type = diesel::sql_types::Text)]
-            integrity_check: String,
-        }
-        let check = diesel::sql_query("PRAGMA integrity_check");
-        check.get_result::<Check>(&mut self.database.connection()).unwrap().integrity_check
+/// Holds that a SQLite file is sound.
+pub(crate) fn is_whole(database: &Database, point: &str) {
+    #[derive(diesel::QueryableByName)]
+    struct Check {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        integrity_check: String,
     }
+    let check = diesel::sql_query("PRAGMA integrity_check");
+    let check = check.get_result::<Check>(&mut database.connection()).unwrap();
+    assert_eq!(check.integrity_check, "ok", "{point}");
 }

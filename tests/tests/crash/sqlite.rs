@@ -4,18 +4,18 @@ use reaper_tests::proof;
 
 use crate::{
     scene::{Journal, Scene, TICKS},
-    strace::{self, Fault},
+    strace::{self, Fault, Whom},
 };
 
 /// The calls that change something outside of the program: between two of them all points are the same point.
-const CHANGES: [&str; 10] =
+pub(crate) const CHANGES: [&str; 10] =
     ["write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate", "unlink", "rename", "clone3", "execve"];
 
 /// The calls by which a file is written.
-const WRITES: [&str; 5] = ["write", "pwrite64", "fsync", "fdatasync", "ftruncate"];
+pub(crate) const WRITES: [&str; 5] = ["write", "pwrite64", "fsync", "fdatasync", "ftruncate"];
 
 /// More calls of one kind than any run makes.
-const ENDLESS: usize = 20_000;
+pub(crate) const ENDLESS: usize = 20_000;
 
 /// Of so many points a quick run takes one, beginning at any.
 const STEP: usize = 4;
@@ -23,18 +23,18 @@ const STEP: usize = 4;
 /// Tries a fault at every call of these kinds that the program makes, and answers with the number of points.
 fn at_each(scene: &Scene, fault: Fault, is_meant: impl Fn(&str) -> bool) -> usize {
     let first = scene.round();
-    let calls = strace::calls_of(&scene.program, &TICKS);
+    let calls = strace::calls_of(Whom::All, &scene.program, &TICKS);
     scene.ends_well(&first, "without a fault");
     let mut points = 0;
     for call in calls.iter().filter(|call| is_meant(call)) {
         for n in proof::some_of(1..ENDLESS, STEP) {
             let round = scene.round();
-            let Some(ended) = strace::with_fault(&scene.program, &TICKS, call, n, fault) else {
+            let Some(hit) = strace::with_fault(Whom::All, &scene.program, &TICKS, call, n, fault) else {
                 scene.ends_well(&round, &format!("a run with fewer than {n} {call}"));
                 break;
             };
-            let point = format!("{fault:?} at {call} {n}: {ended:?}");
-            assert!(!ended.stderr.contains("panicked"), "{point}");
+            let point = format!("{fault:?} at {call} {n}: {hit:?}");
+            assert!(!hit.ended.stderr.contains("panicked"), "{point}");
             scene.ends_well(&round, &point);
             points += 1;
         }
