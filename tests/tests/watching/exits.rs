@@ -3,7 +3,7 @@
 use reaper_tests::program::eventually;
 
 use crate::{
-    ground::{Ground, step},
+    ground::{Actor, Ground, step},
     on_both,
 };
 
@@ -85,5 +85,15 @@ on_both! {
         assert!(passes.by_ref().take(2).any(|pass| pass["settled"][0]["rule"] == "nobody_left"));
         assert_eq!((ground.db.status(cast.job), ground.way(&cast)), ("running".into(), Vec::new()));
         assert_eq!(ground.db.value("SELECT count(*) FROM agent_runs WHERE exit_code IS NOT NULL").as_deref(), Some("0"));
+    }
+
+    /// A supervisor that was attached and never let go has done nothing: how it ends is no exit of the work.
+    fn a_supervisor_that_was_never_let_go_has_no_exit(ground: &Ground) {
+        let mut cast = ground.attempt_by(Actor::held(&ground.program), Actor::start());
+        let _running = ground.watching(2);
+        cast.monitor.kill();
+        cast.executor.lose();
+        ground.until_status(&cast, "queued");
+        assert_eq!(ground.way(&cast), [step("requeue", "nobody_left")]);
     }
 }
