@@ -17,6 +17,8 @@ mod database;
 #[path = "../both/effects.rs"]
 mod effects;
 mod errors;
+#[path = "../both/exits.rs"]
+mod exits;
 mod foreign;
 mod migrate;
 #[path = "../both/nodes.rs"]
