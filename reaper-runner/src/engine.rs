@@ -139,10 +139,10 @@ impl Engine {
         memory.rest = None;
         // Before anything is loaded: what they tell is a fact of this pass.
         if has_exits {
-            memory.observations.note_out_of_memory(self.import_exits()?);
+            self.import_exits(&mut memory, report)?;
         }
         if let Some(watching) = &mut memory.watching {
-            self.testify(kind, watching)?;
+            self.testify(kind, watching, report)?;
         }
         if let Some(problem) = self.incarnate(kind, &mut memory)? {
             drop(memory);
@@ -164,7 +164,7 @@ impl Engine {
             locked(&self.verdicts).begin_tick();
         }
         let effects_due = outset.effects_due;
-        let Look { clock, plan, breaker, breaker_before, failures, jump, questions, doubles, to_note } =
+        let Look { clock, mut plan, breaker, breaker_before, failures, jump, questions, doubles, to_note } =
             look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, &outset.breaker, begun)?;
         if kind == PassKind::Tick {
             locked(&self.verdicts).end_tick(&questions);
@@ -173,7 +173,7 @@ impl Engine {
         report.at = clock.now;
         report.counts = plan.counts;
         report.bad = plan.bad;
-        report.failures = failures;
+        report.failures.extend(failures);
         report.review_at = plan.review_at;
         report.clock_jump_ms = jump.map(|jump| jump.num_milliseconds());
         report.cannot_tell = plan
@@ -204,12 +204,17 @@ impl Engine {
         let effects_due = effects_due || report.counts.loaded > 0;
         let more = memory.watching.as_ref().is_some_and(Watching::has_more);
         let mut after = After { ask: plan.ask, effects_due, more, clock: Some(clock), ..After::default() };
-        drop(memory);
         if !plan.claim.is_empty() {
             // An executor that was seen dead has spooled its exit before: a claim that knows nothing of it is lost now.
-            let out_of_memory = self.import_exits()?;
-            locked(&self.memory).observations.note_out_of_memory(out_of_memory);
+            // Nor is one made while somebody is in the way of an exit that is known.
+            let imported = self.import_exits(&mut memory, report)?;
+            let untold = memory.watching.as_ref().map(|watching| &watching.untold);
+            plan.claim.retain(|planned| {
+                let attempt = &planned.job.attempt;
+                !imported.awaits(attempt) && untold.is_none_or(|untold| !untold.contains(attempt))
+            });
         }
+        drop(memory);
         self.settle(plan.claim, report, &mut after)?;
         Ok(after)
     }

@@ -28,6 +28,7 @@ use crate::{
     elsewhere::Elsewhere,
     report::Failure,
     rest::Rest,
+    spooled::Said,
     verdicts::{Question, Verdicts},
     watching::{Known, Watching},
 };
@@ -50,6 +51,8 @@ pub(crate) struct Memory {
     pub(crate) rest: Option<Rest>,
     /// The loop's watch, while it runs.
     pub(crate) watching: Option<Watching>,
+    /// What was said of the spool.
+    pub(crate) said: Said,
 }
 
 impl Memory {

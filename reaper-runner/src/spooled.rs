@@ -1,9 +1,23 @@
 //! A reaper's import of spooled exits.
 
-use reaper_core::{Attempt, Mode};
+use std::{collections::BTreeSet, path::PathBuf};
+
+use reaper_core::Mode;
 use reaper_store::StoreError;
 
-use crate::engine::Engine;
+use crate::{
+    engine::Engine,
+    exec::spool::{Imported, WhyLeft},
+    look::Memory,
+    report::{Failure, PassReport},
+};
+
+/// What was said of the spool: it is said once.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    files: BTreeSet<PathBuf>,
+    unreadable: bool,
+}
 
 impl Engine {
     /// Whether no exit of this host waits to be recorded.
@@ -12,16 +26,41 @@ impl Engine {
     }
 
     /// Records the exits that supervisors of this host have spooled. They show on the jobs' rows, so only where those may
-    /// be written. Answers with the attempts of which only the spool knew that they were killed for want of memory.
-    pub(crate) fn import_exits(&self) -> Result<Vec<Attempt>, StoreError> {
-        match &self.settings.spool {
+    /// be written. One that cannot be recorded is said, and hinders no other.
+    pub(crate) fn import_exits(
+        &self,
+        memory: &mut Memory,
+        report: &mut PassReport,
+    ) -> Result<Imported, StoreError> {
+        let imported = match &self.settings.spool {
             Some(spool)
                 if !spool.is_empty() && self.settings.mode.min(self.parts.store.mode()?) == Mode::Enforce =>
             {
-                let imported = spool.import(self.parts.store.as_ref(), self.parts.probe.host())?;
-                Ok(imported.out_of_memory)
+                spool.import(self.parts.store.as_ref(), self.parts.probe.as_ref())?
             }
-            Some(_) | None => Ok(Vec::new()),
+            Some(_) | None => Imported::default(),
+        };
+        // Only the spool knew that they were killed for want of memory.
+        memory.observations.note_out_of_memory(imported.out_of_memory.clone());
+        memory.said.tell(&imported, report);
+        Ok(imported)
+    }
+}
+
+impl Said {
+    fn tell(&mut self, imported: &Imported, report: &mut PassReport) {
+        if let Some(why) = imported.unreadable.as_ref().filter(|_| !self.unreadable) {
+            tracing::error!(why, "the spool cannot be read: exits of this host may wait there");
+        }
+        self.unreadable = imported.unreadable.is_some();
+        self.files.retain(|path| imported.left.iter().any(|left| left.path == *path));
+        for left in imported.left.iter().filter(|left| left.why != WhyLeft::ToMonitor) {
+            if self.files.insert(left.path.clone()) {
+                let (path, attempt, why) = (left.path.display(), &left.attempt, &left.why);
+                tracing::error!(%path, %attempt, %why, "a spooled exit cannot be recorded, and is kept");
+                let problem = format!("its exit cannot be recorded: {why}");
+                report.failures.push(Failure { job: attempt.job.clone(), problem });
+            }
         }
     }
 }

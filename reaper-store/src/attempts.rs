@@ -132,6 +132,27 @@ pub enum Recorded {
     NoSuchRun,
 }
 
+/// What became of an exit that somebody recorded who comes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Tried {
+    /// The database has answered.
+    Recorded(Recorded),
+    /// Nothing was written, for a reason that hinders no other exit.
+    LeftOut(LeftOut),
+}
+
+/// Why an exit was left out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeftOut {
+    /// Another program holds the run or its job: later it may be recorded.
+    #[error("another program holds its run or its job")]
+    Held,
+    /// The database refuses it, as it says.
+    #[error("{0}")]
+    Refused(String),
+}
+
 /// The exit of an attempt's executor, told by somebody who is not its monitor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WitnessedExit {
@@ -155,7 +176,7 @@ impl WitnessedExit {
 }
 
 /// Whether a witnessed exit was recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Testified {
     /// It was, with its event.
@@ -164,6 +185,8 @@ pub enum Testified {
     NotOpen,
     /// The stored mode forbids it: nothing was written.
     Forbidden(Mode),
+    /// Nothing was written, for a reason that is this exit's alone.
+    LeftOut(LeftOut),
 }
 
 /// What a worker writes. Each call is one transaction, and everything but a take names the attempt that it is
@@ -196,8 +219,13 @@ pub trait Attempts: Debug + Send + Sync {
     /// Records a run's exit, once, whatever has become of its job. The first thing that a monitor does.
     fn record_exit(&self, run: &RunId, code: i32) -> Result<Recorded, StoreError>;
 
+    /// The same for somebody who comes again: waits for nobody who holds the run or its job, and tells what is the
+    /// exit's own trouble from the database's.
+    fn try_record_exit(&self, run: &RunId, code: i32) -> Result<Tried, StoreError>;
+
     /// Records exits that no monitor has recorded, each under its fence: only where the job still runs in this attempt,
     /// names a run of its own, and no exit is known of either. Each has an event that names the witness. All of them in
-    /// one transaction, in which the stored mode is read, too; answered in order.
+    /// one transaction, in which the stored mode is read, too, less those that are left out; answered in order. Whoever
+    /// holds a run or its job is not waited for.
     fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError>;
 }

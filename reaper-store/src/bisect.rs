@@ -1,9 +1,12 @@
-//! Sets of claims of which one may spoil the others: a set that fails for a row's reason is halved until only that
-//! row is left out.
+//! Sets of which one may spoil the others: a set that fails for a row's reason is halved until only that row is left
+//! out.
 
-use crate::{Claim, Outcome, StoreError};
+use crate::{
+    Outcome, StoreError,
+    attempts::{LeftOut, Testified},
+};
 
-/// Why a set was not settled.
+/// Why a set was not written.
 #[derive(Debug)]
 pub(crate) enum Spoilt {
     /// The database failed, whatever the rows.
@@ -12,31 +15,63 @@ pub(crate) enum Spoilt {
     Row(String),
 }
 
-/// Settles a set by `settle`, which settles all of what it is given or nothing.
-pub(crate) fn in_halves(
-    claims: &[Claim],
-    settle: &mut impl FnMut(&[Claim]) -> Result<Vec<Outcome>, Spoilt>,
-) -> Result<Vec<Outcome>, StoreError> {
-    let problem = match settle(claims) {
-        Ok(outcomes) => return Ok(outcomes),
+/// What is answered of each of a set.
+pub(crate) trait Answer: Clone {
+    /// Of the one that spoils whatever it is in.
+    fn refused(problem: String) -> Self;
+
+    /// Of those that the database's failure befell once these were answered; `None` where the failure is all that need
+    /// be said.
+    fn befallen(answered: &[Self], error: &StoreError) -> Option<Self>;
+}
+
+impl Answer for Outcome {
+    fn refused(problem: String) -> Self {
+        Self::Refused(problem)
+    }
+
+    /// What the first half won is stored, and its effects with it: that must be said, so the failure is said of the rows
+    /// that it befell.
+    fn befallen(answered: &[Self], error: &StoreError) -> Option<Self> {
+        let is_said = won(answered) && !matches!(error, StoreError::OutcomeUnknown(_));
+        is_said.then(|| Self::Refused(error.to_string()))
+    }
+}
+
+impl Answer for Testified {
+    fn refused(problem: String) -> Self {
+        Self::LeftOut(LeftOut::Refused(problem))
+    }
+
+    /// Whoever tells an exit again learns that it is known.
+    fn befallen(_answered: &[Self], _error: &StoreError) -> Option<Self> {
+        None
+    }
+}
+
+/// Writes a set by `write`, which writes all of what it is given or nothing.
+pub(crate) fn in_halves<T, A: Answer>(
+    set: &[T],
+    write: &mut impl FnMut(&[T]) -> Result<Vec<A>, Spoilt>,
+) -> Result<Vec<A>, StoreError> {
+    let problem = match write(set) {
+        Ok(answers) => return Ok(answers),
         Err(Spoilt::Whole(error)) => return Err(error),
         Err(Spoilt::Row(problem)) => problem,
     };
-    if claims.len() < 2 {
-        return Ok(vec![Outcome::Refused(problem); claims.len()]);
+    if set.len() < 2 {
+        return Ok(vec![A::refused(problem); set.len()]);
     }
-    let (left, right) = claims.split_at(claims.len().div_euclid(2));
-    let mut outcomes = in_halves(left, settle)?;
-    match in_halves(right, settle) {
-        Ok(more) => outcomes.extend(more),
-        // What the first half won is stored, and its effects with it: that must be said, so the failure is said of
-        // the rows that it befell.
-        Err(error) if won(&outcomes) && !matches!(error, StoreError::OutcomeUnknown(_)) => {
-            outcomes.extend(vec![Outcome::Refused(error.to_string()); right.len()]);
+    let (left, right) = set.split_at(set.len().div_euclid(2));
+    let mut answers = in_halves(left, write)?;
+    match in_halves(right, write) {
+        Ok(more) => answers.extend(more),
+        Err(error) => {
+            let befallen = A::befallen(&answers, &error).ok_or(error)?;
+            answers.extend(vec![befallen; right.len()]);
         }
-        Err(error) => return Err(error),
     }
-    Ok(outcomes)
+    Ok(answers)
 }
 
 /// Whether any was won.

@@ -85,12 +85,12 @@ pub(super) fn exec(context: &Context, args: ExecArgs) -> Result<(), Failure> {
         (None, None) => Wants::Any,
     };
     if let Some(at_once) = args.pool {
-        worker.run_pool(&wants, at_once.get(), &orders, |execution| {
+        let pool = worker.run_pool(&wants, at_once.get(), &orders, |execution| {
             if let Err(failure) = tell(out, execution) {
                 tracing::warn!(error = failure.message, "what became of an attempt could not be printed");
             }
         });
-        return Ok(());
+        return pool.map_err(failure);
     }
     let Some(execution) = worker.run_one(&wants, &orders).map_err(failure)? else {
         return Err(nothing_taken(&world, &wants));
@@ -151,9 +151,11 @@ fn own_program() -> Result<OsString, Failure> {
 fn failure(error: WorkerError) -> Failure {
     match error {
         WorkerError::Store(error) => error.into(),
-        WorkerError::Identify(_) | WorkerError::Spool { .. } | WorkerError::Bond(_) | WorkerError::Cgroups(_) => {
-            Failure::new(Exit::Failed, error.to_string())
-        }
+        WorkerError::Identify(_)
+        | WorkerError::Spool { .. }
+        | WorkerError::Bond(_)
+        | WorkerError::Cgroups(_)
+        | WorkerError::Supervisor(_) => Failure::new(Exit::Failed, error.to_string()),
     }
 }
 

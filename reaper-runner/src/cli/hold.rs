@@ -3,6 +3,7 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::Args;
+use signal_hook::consts::SIGHUP;
 
 use super::{Exit, Failure, Out};
 use crate::exec::hold::{Held, end_by, hold as hold_back};
@@ -20,7 +21,11 @@ pub(super) fn hold(args: &HoldArgs, out: Out) -> ExitCode {
             Ok(code) => code.into(),
             Err(_) => end_by(code.wrapping_neg()).into(),
         },
-        Ok(Held::NotLetGo) => out.fail(&Failure::new(Exit::Unchanged, "was not let go: nothing was run")),
+        Ok(Held::NotLetGo) => {
+            // A code would be the work's to whoever witnesses it.
+            let _code = out.fail(&Failure::new(Exit::Unchanged, "was not let go: nothing was run"));
+            end_by(SIGHUP).into()
+        }
         Err(error) => out.fail(&Failure::new(Exit::Failed, format!("cannot hold a command: {error}"))),
     }
 }

@@ -63,6 +63,8 @@ impl ExecConfig {
             Some(("exec.hooks", "a hook has no command: write the program and its arguments as a list"))
         } else if self.hook_timeout.is_zero() {
             Some(("exec.hook_timeout", "0 leaves a hook no time: use at least 1s"))
+        } else if self.idle.is_zero() {
+            Some(("exec.idle", "0 leaves no time between two looks for a job: use at least 1ms"))
         } else {
             None
         }
@@ -78,7 +80,8 @@ impl Config {
         }
         let url = self.database_url.as_deref().filter(|url| !url.is_empty())?;
         if self.is_on_postgres() {
-            return Some(state_folder()?.join("reaper").join(format!("{}-spool", name_of(url))));
+            let (name, place) = (name_of(url), hash_of(&place_of(url)));
+            return Some(state_folder()?.join("reaper").join(format!("{name}-{place:016x}-spool")));
         }
         Some(PathBuf::from(format!("{}-spool", sqlite_path(url))))
     }
@@ -90,13 +93,45 @@ fn state_folder() -> Option<PathBuf> {
     absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
 }
 
-/// Host, port and database of a URL, as the name of a folder. No user, password or parameter is in it.
+/// Host, port and database of a URL, as they can be read in the name of a folder. No user, password or parameter is in it.
 fn name_of(url: &str) -> String {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let place = rest.split(['?', '#']).next().unwrap_or_default();
     let (_, place) = place.rsplit_once('@').unwrap_or(("", place));
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     place.chars().map(plain).take(100).collect()
+}
+
+/// All that a URL says of which tables are meant. Two roles of one database share them, and so does whoever connects with
+/// other secrets or timeouts; the user is the database's name where none is given.
+fn place_of(url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let (rest, _) = rest.split_once('#').unwrap_or((rest, ""));
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (login, address) = address.rsplit_once('@').unwrap_or(("", address));
+    let (host, database) = address.split_once('/').unwrap_or((address, ""));
+    let mut parameters: Vec<_> = query.split('&').filter_map(|parameter| parameter.split_once('=')).collect();
+    parameters.sort_unstable();
+    let has_database = !database.is_empty() || parameters.iter().any(|(name, _)| *name == "dbname");
+    let mut place = vec![host, database];
+    if !has_database {
+        place.push(login.split(':').next().unwrap_or_default());
+    }
+    for (name, value) in parameters {
+        if PLACE.contains(&name) || (name == "user" && !has_database) {
+            place.extend([name, value]);
+        }
+    }
+    place.join("\n")
+}
+
+/// The parameters of a URL that say which tables are meant: `options` may set the `search_path`.
+const PLACE: [&str; 6] = ["host", "hostaddr", "port", "dbname", "options", "service"];
+
+/// The same on every machine and with every version (FNV-1a).
+fn hash_of(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -122,5 +157,31 @@ mod tests {
         assert_eq!(name_of("postgres://me:secret@db.example:5432/jobs?password=x"), "db.example-5432-jobs");
         assert_eq!(name_of("postgresql://%2Frun%2Fpg/jobs"), "-2Frun-2Fpg-jobs");
         assert_eq!(name_of("postgres://me:p@ss@db/jobs"), "db-jobs");
+        let place = place_of("postgres://me:secret@db/jobs?password=x&sslpassword=y&passfile=z");
+        assert_eq!(place, "db\njobs", "nor does what is hashed, which could be guessed");
+    }
+
+    #[test]
+    fn two_databases_never_share_one_and_two_roles_of_one_do() {
+        let same = |one: &str, other: &str| hash_of(&place_of(one)) == hash_of(&place_of(other));
+        for (one, other) in [
+            ("postgres:///jobs?host=/run/a", "postgres:///jobs?host=/run/b"),
+            ("postgres://db/jobs", "postgres://db/jobs?port=5433"),
+            ("postgres://db/jobs", "postgres://db/jobs?options=-csearch_path%3Dqueue"),
+            ("postgres://me@db", "postgres://you@db"),
+            ("postgres://db?user=me", "postgres://db?user=you"),
+            ("postgres://db/a-b", "postgres://db-a/b"),
+            ("postgres:///?service=a", "postgres:///?service=b"),
+            ("postgres://db/?dbname=a", "postgres://db/?dbname=b"),
+        ] {
+            assert!(!same(one, other), "{one} and {other}");
+        }
+        for (one, other) in [
+            ("postgres://me:secret@db/jobs", "postgresql://you@db/jobs"),
+            ("postgres://db/jobs?host=a&port=1", "postgres://db/jobs?port=1&host=a&sslmode=require"),
+        ] {
+            assert!(same(one, other), "{one} and {other}");
+        }
+        assert_eq!(hash_of("a"), 0xaf63_dc4c_8601_ec8c, "it is the same in every version");
     }
 }

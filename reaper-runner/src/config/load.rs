@@ -210,6 +210,10 @@ fn check(config: &Config) -> Result<Settings, ConfigError> {
             let problem = format!("gate `{name}` has no command: write the program and its arguments as a list");
             return Err(ConfigError::Meaningless { key: "gates", problem });
         }
+        if gate.timeout.is_zero() {
+            let problem = format!("`gates.{name}.timeout` is 0, which leaves it no time: use at least 1s");
+            return Err(ConfigError::Meaningless { key: "gates", problem });
+        }
     }
     Ok(settings)
 }

@@ -128,6 +128,9 @@ fn what_cannot_be_meant_is_refused_by_name() {
             "a ttl of 80 s is shorter than 3 beats of 30 s: raise `ttl`",
         ),
         ("[gates.a]\ncommand = []", "gate `a`"),
+        ("[gates.a]\ncommand = [\"x\"]\ntimeout = 0", "gates.a.timeout"),
+        ("[exec]\nidle = 0", "exec.idle"),
+        ("[exec]\nhook_timeout = 0", "exec.hook_timeout"),
         ("[pipeline]\nstages = [{ name = \"a\", gate = \"none\" }]", "gate `none`"),
         ("[pipeline]\nstages = [{ name = \"a\", next = \"b\" }]", "`b`"),
     ] {

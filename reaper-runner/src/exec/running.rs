@@ -52,7 +52,13 @@ struct Supervisor {
 
 impl Worker {
     /// Runs an attempt that was taken.
-    pub(super) fn run(&self, taken: Taken, orders: &Orders, patience: Option<Duration>) -> Execution {
+    pub(super) fn run(
+        &self,
+        taken: Taken,
+        orders: &Orders,
+        patience: Option<Duration>,
+        trouble: &mut Option<String>,
+    ) -> Execution {
         let attempt = taken.job.attempt.clone();
         let file = self.settings.spool.file_of(&attempt);
         let ended = |code, exit, end| Execution::of(&taken, code, exit, end);
@@ -60,6 +66,7 @@ impl Worker {
             Ok(supervisor) => supervisor,
             Err(why) => {
                 tracing::error!(%attempt, why, "the command could not be started");
+                *trouble = Some(why.clone());
                 let exit = Exit { code: CANNOT_START, stopped_for: None, out_of_memory: false, tail: why };
                 self.spool(&taken, &file, &self.monitor, &exit);
                 return self.conclude(&taken, exit, &file, orders, patience);
@@ -186,22 +193,24 @@ impl Worker {
         }
     }
 
-    /// Whether supervisors can be given cgroups: tries with one that is not let go.
+    /// Whether supervisors can be started, and given cgroups where the probe knows of any: tries with one that is not let
+    /// go.
     ///
     /// # Errors
     ///
     /// Why not.
-    pub(super) fn try_cgroups(probe: &LocalProbe, hold: &Program) -> Result<(), String> {
-        let Some(cgroups) = probe.cgroups() else {
-            return Ok(());
-        };
+    pub(super) fn try_supervisor(probe: &LocalProbe, hold: &Program) -> Result<(), String> {
         let mut start = Command::new(&hold.program);
-        start.args(&hold.arguments).args(["--", "true"]).stdin(Stdio::piped());
+        start.args(&hold.arguments).args(["--", "true"]).stdin(Stdio::piped()).stderr(Stdio::null());
         let mut child = start.spawn().map_err(|error| format!("{}: {error}", hold.program.to_string_lossy()))?;
         let identified = identified(probe, &child);
         drop(child.stdin.take());
         child.wait().ok();
-        identified.map(|identity| cgroups.remove(&identity))
+        let identity = identified?;
+        if let Some(cgroups) = probe.cgroups() {
+            cgroups.remove(&identity);
+        }
+        Ok(())
     }
 
     /// Lets the command go, and watches over it until its supervisor has ended.

@@ -55,7 +55,7 @@ pub struct WorkerSettings {
     /// Whether attempts are bound to the beat of this host's node, and its timing. Default: they are not.
     pub bond: Option<NodeTiming>,
     /// How long a database that does not answer is tried to be told of an exit, before that is left to the reaper of
-    /// this host. A pool of workers tries until it is told to end. Default 1 min.
+    /// this host. A pool of workers tries until it is told to end, unless the database refuses. Default 1 min.
     pub patience: Duration,
     /// How long a delivery of what follows from a finish may take before a reaper may try it. Default 1 min.
     pub delivery_lease: Duration,

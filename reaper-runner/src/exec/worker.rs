@@ -54,6 +54,9 @@ pub enum WorkerError {
     /// Executors cannot be given cgroups of their own, as the probe that the worker was given says.
     #[error("executors cannot be given cgroups of their own: {0}")]
     Cgroups(String),
+    /// Supervisors cannot be started any more.
+    #[error("commands cannot be run: {0}")]
+    Supervisor(String),
     /// The database failed; nothing was taken.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -82,7 +85,9 @@ impl Worker {
                 Some(Pulse::new(probe.node().ok_or_else(unknown)?))
             }
         };
-        Self::try_cgroups(&probe, &settings.hold).map_err(WorkerError::Cgroups)?;
+        if probe.cgroups().is_some() {
+            Self::try_supervisor(&probe, &settings.hold).map_err(WorkerError::Cgroups)?;
+        }
         Ok(Self { parts, settings, probe, monitor, pulse })
     }
 
@@ -92,15 +97,17 @@ impl Worker {
     ///
     /// A [`WorkerError`] where nothing was taken. Whatever happens later is in the [`Execution`].
     pub fn run_one(&self, wants: &Wants, orders: &Orders) -> Result<Option<Execution>, WorkerError> {
-        self.run_one_with(wants, orders, Some(self.settings.patience))
+        self.run_one_with(wants, orders, Some(self.settings.patience), &mut None)
     }
 
-    /// As [`run_one`](Self::run_one); without a patience the database is tried until the orders are to stop.
+    /// As [`run_one`](Self::run_one); without a patience a database that is away is tried until the orders are to stop.
+    /// `trouble` is why no supervisor could be started, where none could.
     pub(super) fn run_one_with(
         &self,
         wants: &Wants,
         orders: &Orders,
         patience: Option<Duration>,
+        trouble: &mut Option<String>,
     ) -> Result<Option<Execution>, WorkerError> {
         if let Some(pulse) = &self.pulse {
             self.confirm(pulse, orders)?;
@@ -111,7 +118,7 @@ impl Worker {
         let bond = if self.pulse.is_some() { Bond::NodeBound } else { Bond::Free };
         let launcher = Launcher { monitor: self.monitor.clone(), bond };
         let taken = self.parts.store.take(wants, &launcher)?;
-        Ok(taken.map(|taken| self.run(taken, orders, patience)))
+        Ok(taken.map(|taken| self.run(taken, orders, patience, trouble)))
     }
 
     /// Waits until the node's beat is confirmed for longer than a stop takes.
@@ -138,7 +145,8 @@ impl Worker {
         }
     }
 
-    /// Tries until the database answers, or the patience is at an end; without one, until the orders are to stop.
+    /// Tries until the database answers, or the patience is at an end; without one, until the orders are to stop. A refusal
+    /// is not tried for longer than the settings' patience in either case: it is an answer, which may stand for good.
     pub(super) fn persist<T>(
         &self,
         what: &str,
@@ -147,13 +155,18 @@ impl Worker {
         attempt: impl Fn() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let (began, mut tries) = (self.parts.time.monotonic(), 0);
+        let mut refused_at = None;
         loop {
             let error = match attempt() {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let waited = self.parts.time.monotonic().saturating_sub(began);
-            if patience.is_some_and(|patience| waited >= patience) || orders.course() == Course::Stop {
+            let now = self.parts.time.monotonic();
+            let waited = now.saturating_sub(began);
+            refused_at = refused_at.or(Some(now)).filter(|_| matches!(error, StoreError::Database(_)));
+            let is_refused = refused_at.is_some_and(|at| now.saturating_sub(at) >= self.settings.patience);
+            let is_over = is_refused || patience.is_some_and(|patience| waited >= patience);
+            if is_over || orders.course() == Course::Stop {
                 return Err(error);
             }
             tracing::warn!(%error, waited_ms = waited.as_millis(), "{what}: tried again");

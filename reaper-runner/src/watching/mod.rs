@@ -52,6 +52,8 @@ pub(crate) struct Watching {
     loose: BTreeSet<Attempt>,
     /// Those whose exits were put down to a witness, or could not be.
     testified: BTreeSet<Attempt>,
+    /// Those whose exits are known, and whose rows another program holds: nobody acts on them before.
+    pub(crate) untold: BTreeSet<Attempt>,
     /// Those whose decision was put off once, for their exit to be put down first.
     put_off: BTreeSet<Attempt>,
     /// Up to when attempts are known.
@@ -99,6 +101,7 @@ impl Watching {
             open: BTreeSet::new(),
             loose: BTreeSet::new(),
             testified: BTreeSet::new(),
+            untold: BTreeSet::new(),
             put_off: BTreeSet::new(),
             known_until: None,
             reconciled_at: None,
@@ -314,6 +317,7 @@ impl Watching {
             &mut self.open,
             &mut self.loose,
             &mut self.testified,
+            &mut self.untold,
             &mut self.put_off,
         ] {
             set.remove(attempt);

@@ -12,12 +12,15 @@ use reaper_core::{
 use reaper_gate::liveness::watch::{Role, WitnessedExit as Seen};
 use reaper_store::{
     Claim, StoreError,
-    attempts::{Testified, WitnessedExit},
+    attempts::{LeftOut, Testified, WitnessedExit},
     control::WatchTally,
 };
 
 use super::{Known, Watching};
-use crate::engine::{Engine, locked};
+use crate::{
+    engine::{Engine, locked},
+    report::{Failure, PassReport},
+};
 
 impl Watching {
     /// The exits that a pass of this kind is to record before it loads anything.
@@ -37,7 +40,7 @@ impl Watching {
                 witness: format!("the {} on {}", seen.witness, self.host),
             })
         };
-        let untold = died.iter().filter(|attempt| !self.testified.contains(*attempt));
+        let untold = died.union(&self.untold).filter(|attempt| !self.testified.contains(*attempt));
         untold.filter_map(|attempt| told(&attempt)).collect()
     }
 
@@ -79,8 +82,14 @@ impl Watching {
 }
 
 impl Engine {
-    /// Records the exits that the watch has witnessed. What supervisors have spooled was imported before, and stands.
-    pub(crate) fn testify(&self, kind: PassKind, watching: &mut Watching) -> Result<(), StoreError> {
+    /// Records the exits that the watch has witnessed. What supervisors have spooled was imported before, and stands. One
+    /// that cannot be recorded is said, and hinders no other.
+    pub(crate) fn testify(
+        &self,
+        kind: PassKind,
+        watching: &mut Watching,
+        report: &mut PassReport,
+    ) -> Result<(), StoreError> {
         if self.settings.mode != Mode::Enforce {
             return Ok(());
         }
@@ -97,7 +106,19 @@ impl Engine {
                 Testified::NotOpen => {}
                 // Another mode will allow it.
                 Testified::Forbidden(_) => continue,
+                // Once is enough.
+                Testified::LeftOut(LeftOut::Held) if watching.untold.contains(&exit.attempt) => continue,
+                Testified::LeftOut(why) => {
+                    tracing::warn!(attempt = %exit.attempt, code = exit.code, %why, "an exit that was witnessed cannot be recorded");
+                    let problem = format!("its exit {} cannot be recorded: {why}", exit.code);
+                    report.failures.push(Failure { job: exit.attempt.job.clone(), problem });
+                    if why == LeftOut::Held {
+                        watching.untold.insert(exit.attempt);
+                        continue;
+                    }
+                }
             }
+            watching.untold.remove(&exit.attempt);
             watching.testified.insert(exit.attempt);
         }
         Ok(())

@@ -25,7 +25,7 @@ pub fn a_witnessed_exit_is_recorded(subject: &dyn Subject) {
     let scene = Scene::of(subject);
     let (one, other) = (scene.taken(), scene.taken());
     let exits = [witnessed(&other.job.attempt, -9), witnessed(&one.job.attempt, 0)];
-    assert_eq!(record(scene, &exits), [Testified::Recorded; 2]);
+    assert_eq!(record(scene, &exits), [const { Testified::Recorded }; 2]);
     for (taken, code) in [(&one, 0), (&other, -9)] {
         let row = scene.job(&taken.job.attempt.job);
         let exit = row.exit.expect("it is mirrored");
@@ -55,7 +55,7 @@ pub fn a_known_exit_stands_against_a_witness(subject: &dyn Subject) {
     assert_eq!(scene.store().record_exit(&told.run, 3).expect("the database works"), Recorded::New);
     let exits = [witnessed(&told.job.attempt, 0), witnessed(&untold.job.attempt, 0)];
     assert_eq!(record(scene, &exits), [Testified::NotOpen, Testified::Recorded]);
-    assert_eq!(record(scene, &exits), [Testified::NotOpen; 2]);
+    assert_eq!(record(scene, &exits), [const { Testified::NotOpen }; 2]);
     assert_eq!(scene.job(&told.job.attempt.job).exit.map(|exit| exit.code), Some(3));
     assert_eq!(scene.store().record_exit(&untold.run, 5).expect("the database works"), Recorded::Known);
     assert_eq!(scene.job(&untold.job.attempt.job).exit.map(|exit| exit.code), Some(0));
@@ -68,7 +68,7 @@ pub fn a_witness_is_bound_by_the_fence(subject: &dyn Subject) {
     let before = scene.dump();
     let other = Attempt { fence: Fence::from(1), ..taken.job.attempt.clone() };
     let gone = Attempt { job: 9_999.into(), ..taken.job.attempt.clone() };
-    assert_eq!(record(scene, &[witnessed(&other, 0), witnessed(&gone, 0)]), [Testified::NotOpen; 2]);
+    assert_eq!(record(scene, &[witnessed(&other, 0), witnessed(&gone, 0)]), [const { Testified::NotOpen }; 2]);
     assert_eq!(scene.dump(), before);
     let _requeued = scene.win(&claim(&taken.job, REQUEUE));
     assert_eq!(record(scene, &[witnessed(&taken.job.attempt, 0)]), [Testified::NotOpen]);
@@ -88,7 +88,7 @@ pub fn a_witness_of_an_attempt_without_a_run(subject: &dyn Subject) {
     let inherited = scene.job(&inherited);
     assert_eq!(inherited.run, None);
     let exits = [witnessed(&without.attempt, 0), witnessed(&inherited.attempt, 0)];
-    assert_eq!(record(scene, &exits), [Testified::NotOpen; 2]);
+    assert_eq!(record(scene, &exits), [const { Testified::NotOpen }; 2]);
     assert_eq!(scene.foreign().exit_code(&run).expect("the run is there"), None);
 }
 

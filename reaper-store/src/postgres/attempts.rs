@@ -7,13 +7,18 @@ use super::{
     PostgresStore,
     claims::note_all,
     control,
-    fault::Fault,
+    fault::{Fault, is_whole},
+    pool::{Failed, Phase},
     sql,
     statement::{RawRow, Statement, Value, int_key},
 };
 use crate::{
     Attempts, StoreError,
-    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Testified, Wants, WitnessedExit, Written},
+    attempts::{
+        Enqueued, Launcher, LeftOut, NewJob, NewTask, Recorded, Taken, Testified, Tried, Wants, WitnessedExit,
+        Written,
+    },
+    bisect::{Spoilt, in_halves},
     books::{Note, int},
     row::{RawJob, raw_job},
 };
@@ -95,43 +100,74 @@ impl Attempts for PostgresStore {
     }
 
     fn record_exit(&self, run: &RunId, code: i32) -> Result<Recorded, StoreError> {
-        let of = || ("run", int_key(&run.0).into());
-        self.write(|connection| {
-            let recorded = Statement::new(sql::RECORD_EXIT, [of(), ("code", i64::from(code).into())]);
-            if recorded.run(connection)? > 0 {
-                return Ok(Recorded::New);
+        self.write(|connection| record(connection, run, code))
+    }
+
+    fn try_record_exit(&self, run: &RunId, code: i32) -> Result<Tried, StoreError> {
+        let tried = self.write_in_phases(|connection| {
+            let held = Statement::new(sql::HOLD_RUN, [("run", int_key(&run.0).into())]);
+            if is_held(held, connection)? {
+                return Ok(Tried::LeftOut(LeftOut::Held));
             }
-            let exists = int(Statement::new(sql::RUN_EXISTS, [of()]).first_row(connection)?);
-            Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
-        })
+            record(connection, run, code).map(Tried::Recorded)
+        });
+        match tried.map_err(spoilt) {
+            Ok(tried) => Ok(tried),
+            Err(Spoilt::Whole(error)) => Err(error),
+            Err(Spoilt::Row(problem)) => Ok(Tried::LeftOut(LeftOut::Refused(problem))),
+        }
     }
 
     fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError> {
-        self.write(|connection| {
-            let mode = control::mode(connection)?;
-            if mode != Mode::Enforce {
-                return Ok(vec![Testified::Forbidden(mode); exits.len()]);
-            }
-            // Whoever else records some of them does so in this order, too.
-            let mut ordered: Vec<_> = exits.iter().enumerate().collect();
-            ordered.sort_by_key(|(_, exit)| int_key(&exit.attempt.job.0));
-            let (mut answers, mut notes) = (vec![Testified::NotOpen; exits.len()], Vec::new());
-            for (place, exit) in ordered {
-                let record =
-                    fenced(sql::RECORD_WITNESSED, &exit.attempt).with([("code", i64::from(exit.code).into())]);
-                if record.run(connection)? > 0
-                    && let Some(answer) = answers.get_mut(place)
-                {
-                    *answer = Testified::Recorded;
-                    notes.push(Note::of_witnessed(exit));
-                }
-            }
-            if !notes.is_empty() {
-                note_all(connection, &notes)?;
-            }
-            Ok(answers)
+        in_halves(exits, &mut |set| {
+            self.write_in_phases(|connection| record_witnessed(connection, set)).map_err(spoilt)
         })
     }
+}
+
+fn record(connection: &mut PgConnection, run: &RunId, code: i32) -> Result<Recorded, Fault> {
+    let of = || ("run", int_key(&run.0).into());
+    let recorded = Statement::new(sql::RECORD_EXIT, [of(), ("code", i64::from(code).into())]);
+    if recorded.run(connection)? > 0 {
+        return Ok(Recorded::New);
+    }
+    let exists = int(Statement::new(sql::RUN_EXISTS, [of()]).first_row(connection)?);
+    Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
+}
+
+fn record_witnessed(connection: &mut PgConnection, exits: &[WitnessedExit]) -> Result<Vec<Testified>, Fault> {
+    let mode = control::mode(connection)?;
+    if mode != Mode::Enforce {
+        return Ok(vec![Testified::Forbidden(mode); exits.len()]);
+    }
+    let (mut answers, mut notes) = (Vec::with_capacity(exits.len()), Vec::new());
+    for exit in exits {
+        if is_held(fenced(sql::HOLD_WITNESSED, &exit.attempt), connection)? {
+            answers.push(Testified::LeftOut(LeftOut::Held));
+            continue;
+        }
+        let record = fenced(sql::RECORD_WITNESSED, &exit.attempt).with([("code", i64::from(exit.code).into())]);
+        let recorded = record.run(connection)? > 0;
+        notes.extend(recorded.then(|| Note::of_witnessed(exit)));
+        answers.push(if recorded { Testified::Recorded } else { Testified::NotOpen });
+    }
+    if !notes.is_empty() {
+        note_all(connection, &notes)?;
+    }
+    Ok(answers)
+}
+
+/// Locks what an exit is written to, and says whether somebody else has locked some of it.
+fn is_held(hold: Statement<'_>, connection: &mut PgConnection) -> Result<bool, Fault> {
+    Ok(int(hold.first_row(connection)?) > 0)
+}
+
+/// Whether a row alone can be why a write failed.
+fn spoilt(failed: Failed) -> Spoilt {
+    if matches!(failed.phase, Phase::Before | Phase::Refused) && !is_whole(&failed.error) {
+        return Spoilt::Row(failed.error.to_string());
+    }
+    Spoilt::Whole(PostgresStore::failure(failed))
 }
 
 impl PostgresStore {

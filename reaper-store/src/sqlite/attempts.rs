@@ -6,13 +6,18 @@ use reaper_core::{Attempt, Bond, JobId, JobSnapshot, Mode, ProcessIdentity, RunI
 use super::{
     SqliteStore, control,
     events::note_all,
-    fault::Fault,
+    fault::{Fault, is_whole},
+    pool::{Failed, Phase},
     sql,
     statement::{RawRow, Statement, Value},
 };
 use crate::{
     Attempts, StoreError,
-    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Testified, Wants, WitnessedExit, Written},
+    attempts::{
+        Enqueued, Launcher, LeftOut, NewJob, NewTask, Recorded, Taken, Testified, Tried, Wants, WitnessedExit,
+        Written,
+    },
+    bisect::{Spoilt, in_halves},
     books::{Note, int},
     row::{Raw, RawJob, raw_job},
 };
@@ -84,35 +89,58 @@ impl Attempts for SqliteStore {
     }
 
     fn record_exit(&self, run: &RunId, code: i32) -> Result<Recorded, StoreError> {
-        let of = || ("run", Value::from(&run.0));
-        self.write(|connection| {
-            let recorded = Statement::new(sql::RECORD_EXIT, [of(), ("code", i64::from(code).into())]);
-            if recorded.run(connection)? > 0 {
-                return Ok(Recorded::New);
-            }
-            let exists = int(Statement::new(sql::RUN_EXISTS, [of()]).first_row(connection)?);
-            Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
-        })
+        self.write(|connection| record(connection, run, code))
+    }
+
+    fn try_record_exit(&self, run: &RunId, code: i32) -> Result<Tried, StoreError> {
+        match self.write_in_phases(|connection| record(connection, run, code)) {
+            Ok(recorded) => Ok(Tried::Recorded(recorded)),
+            Err(failed) => match spoilt(failed) {
+                Spoilt::Whole(error) => Err(error),
+                Spoilt::Row(problem) => Ok(Tried::LeftOut(LeftOut::Refused(problem))),
+            },
+        }
     }
 
     fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError> {
-        self.write(|connection| {
-            let mode = control::mode(connection)?;
-            if mode != Mode::Enforce {
-                return Ok(vec![Testified::Forbidden(mode); exits.len()]);
-            }
-            let (mut answers, mut notes) = (Vec::with_capacity(exits.len()), Vec::new());
-            for exit in exits {
-                let record =
-                    fenced(sql::RECORD_WITNESSED, &exit.attempt).with([("code", i64::from(exit.code).into())]);
-                let recorded = record.run(connection)? > 0;
-                notes.extend(recorded.then(|| Note::of_witnessed(exit)));
-                answers.push(if recorded { Testified::Recorded } else { Testified::NotOpen });
-            }
-            note_all(connection, &notes)?;
-            Ok(answers)
+        in_halves(exits, &mut |set| {
+            self.write_in_phases(|connection| record_witnessed(connection, set)).map_err(spoilt)
         })
     }
+}
+
+fn record(connection: &mut SqliteConnection, run: &RunId, code: i32) -> Result<Recorded, Fault> {
+    let of = || ("run", Value::from(&run.0));
+    let recorded = Statement::new(sql::RECORD_EXIT, [of(), ("code", i64::from(code).into())]);
+    if recorded.run(connection)? > 0 {
+        return Ok(Recorded::New);
+    }
+    let exists = int(Statement::new(sql::RUN_EXISTS, [of()]).first_row(connection)?);
+    Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
+}
+
+fn record_witnessed(connection: &mut SqliteConnection, exits: &[WitnessedExit]) -> Result<Vec<Testified>, Fault> {
+    let mode = control::mode(connection)?;
+    if mode != Mode::Enforce {
+        return Ok(vec![Testified::Forbidden(mode); exits.len()]);
+    }
+    let (mut answers, mut notes) = (Vec::with_capacity(exits.len()), Vec::new());
+    for exit in exits {
+        let record = fenced(sql::RECORD_WITNESSED, &exit.attempt).with([("code", i64::from(exit.code).into())]);
+        let recorded = record.run(connection)? > 0;
+        notes.extend(recorded.then(|| Note::of_witnessed(exit)));
+        answers.push(if recorded { Testified::Recorded } else { Testified::NotOpen });
+    }
+    note_all(connection, &notes)?;
+    Ok(answers)
+}
+
+/// Whether a row alone can be why a write failed. Who holds the file's lock holds up all of them.
+fn spoilt(failed: Failed) -> Spoilt {
+    if failed.phase == Phase::Before && !is_whole(&failed.error) {
+        return Spoilt::Row(failed.error.to_string());
+    }
+    Spoilt::Whole(SqliteStore::failure(failed))
 }
 
 fn fenced<'a>(sql: &'static str, attempt: &'a Attempt) -> Statement<'a> {

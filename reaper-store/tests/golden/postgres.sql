@@ -730,6 +730,18 @@ UPDATE jobs SET reaper_beat_at = floor(extract(epoch FROM statement_timestamp())
 -- RECORD_EXIT
 UPDATE agent_runs SET exit_code = :code, finished_at = (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('finished_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).finished_at WHERE id = :run AND exit_code IS NULL;
 
+-- HOLD_RUN
+SELECT (SELECT count(*) FROM agent_runs WHERE id = :run)
+        - (SELECT count(*) FROM (SELECT 1 FROM agent_runs WHERE id = :run FOR NO KEY UPDATE SKIP LOCKED) AS free)
+        + (SELECT count(*) FROM jobs WHERE status IN ('queued', 'running') AND run_id = :run)
+        - (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status IN ('queued', 'running') AND run_id = :run FOR NO KEY UPDATE SKIP LOCKED) AS free);
+
+-- HOLD_WITNESSED
+SELECT (SELECT count(*) FROM agent_runs WHERE id = (SELECT run_id FROM jobs WHERE id = :job AND status = 'running' AND reaper_fence = :fence))
+        - (SELECT count(*) FROM (SELECT 1 FROM agent_runs WHERE id = (SELECT run_id FROM jobs WHERE id = :job AND status = 'running' AND reaper_fence = :fence) FOR NO KEY UPDATE SKIP LOCKED) AS free)
+        + (SELECT count(*) FROM jobs WHERE status IN ('queued', 'running') AND run_id = (SELECT run_id FROM jobs WHERE id = :job AND status = 'running' AND reaper_fence = :fence))
+        - (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status IN ('queued', 'running') AND run_id = (SELECT run_id FROM jobs WHERE id = :job AND status = 'running' AND reaper_fence = :fence) FOR NO KEY UPDATE SKIP LOCKED) AS free);
+
 -- RECORD_WITNESSED
 UPDATE agent_runs SET exit_code = :code, finished_at = (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('finished_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).finished_at WHERE exit_code IS NULL AND id = (SELECT run_id FROM jobs WHERE id = :job AND status = 'running' AND reaper_fence = :fence AND reaper_exit_code IS NULL AND coalesce(reaper_inherited, 0) & 2 = 0);
 

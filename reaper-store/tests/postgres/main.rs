@@ -19,6 +19,8 @@ mod database;
 #[path = "../both/effects.rs"]
 mod effects;
 mod errors;
+#[path = "../both/exits.rs"]
+mod exits;
 mod foreign;
 mod lost;
 mod migrate;

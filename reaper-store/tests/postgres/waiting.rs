@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 use reaper_core::{Alert, Effect, JobSnapshot, Status};
 use reaper_store::{
     Attempts as _, Claim, Claims as _, History as _, Outbox as _, Outcome, Settlement,
-    attempts::{Launcher, NewJob, Recorded, Wants, Written},
+    attempts::{Launcher, LeftOut, NewJob, Recorded, Testified, Tried, Wants, Written},
     claims::Actor,
     history::Query,
 };
@@ -15,6 +15,7 @@ use crate::{
     at_once,
     claims::claim,
     database::{Database, Program},
+    exits,
 };
 
 const REQUEUE: Settlement = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: Some(5) };
@@ -289,4 +290,47 @@ fn attaches_and_exits_at_once_lose_none() {
     ));
     let (one, other) = (Program::on(database.url()), Program::on(database.url()));
     at_once::lose_none(&database, one, other, JOBS);
+}
+
+#[test]
+fn f40_exits_that_the_owner_refuses_are_left_out() {
+    for how in ["BEFORE UPDATE", "CONSTRAINT"] {
+        let database = Database::adopted("");
+        let trigger = if how == "CONSTRAINT" {
+            "CONSTRAINT TRIGGER owner AFTER UPDATE ON agent_runs DEFERRABLE INITIALLY DEFERRED"
+        } else {
+            "TRIGGER owner BEFORE UPDATE ON agent_runs"
+        };
+        database.program.run(&format!(
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the owner''s word'; END $$;
+             CREATE {trigger} FOR EACH ROW WHEN (NEW.exit_code = 9) EXECUTE FUNCTION no()"
+        ));
+        exits::the_refused_are_left_out(&database);
+    }
+}
+
+/// Whoever comes again waits for nobody who holds a run, or the job on which its exit would show: that one is left out, and
+/// recorded once it is free.
+#[test]
+fn an_exit_whose_rows_are_held_is_left_out() {
+    let at_once = Duration::from_millis(1);
+    for held in ["SELECT 1 FROM agent_runs WHERE id = 1 FOR UPDATE", "UPDATE jobs SET error = 'hm' WHERE id = 1"] {
+        let database = Database::adopted("");
+        let taken = exits::taken(&database, 3);
+        // Whoever waited would be told at once that it was for too long.
+        let store = database.open(reaper_store::postgres::Options { lock_timeout: at_once, ..Default::default() });
+        let other = Program::on(database.url());
+        other.run(&format!("BEGIN; {held}"));
+        assert_eq!(store.try_record_exit(&taken[0].run, 0).unwrap(), Tried::LeftOut(LeftOut::Held), "{held}");
+        assert_eq!(store.try_record_exit(&taken[1].run, 0).unwrap(), Tried::Recorded(Recorded::New), "{held}");
+        let witnessed: Vec<_> = taken.iter().map(|taken| exits::witnessed(taken, 0)).collect();
+        let answers = store.record_witnessed(&witnessed).unwrap();
+        assert_eq!(
+            answers,
+            [Testified::LeftOut(LeftOut::Held), Testified::NotOpen, Testified::Recorded],
+            "{held}"
+        );
+        other.run("ROLLBACK");
+        assert_eq!(store.record_witnessed(&witnessed).unwrap()[0], Testified::Recorded, "{held}");
+    }
 }

@@ -21,6 +21,8 @@ mod database;
 #[path = "../both/effects.rs"]
 mod effects;
 mod errors;
+#[path = "../both/exits.rs"]
+mod exits;
 #[cfg(feature = "contract")]
 mod foreign;
 mod lost;

@@ -13,6 +13,7 @@ use crate::{
     at_once,
     claims::claim,
     database::{Database, Program},
+    exits,
 };
 
 const RUNNING: &str = "INSERT INTO agent_runs (id) VALUES (7);
@@ -99,4 +100,30 @@ fn attaches_and_exits_at_once_lose_none() {
     ));
     let (one, other) = (Program::on(&database.path()), Program::on(&database.path()));
     at_once::lose_none(&database, one, other, JOBS);
+}
+
+#[test]
+fn f40_exits_that_the_owner_refuses_are_left_out() {
+    for how in ["ABORT", "FAIL", "ROLLBACK"] {
+        let database = Database::adopted("");
+        database.program.run(&format!(
+            "CREATE TRIGGER owner BEFORE UPDATE ON agent_runs WHEN NEW.exit_code = 9
+             BEGIN SELECT RAISE({how}, 'the owner''s word'); END"
+        ));
+        exits::the_refused_are_left_out(&database);
+    }
+}
+
+/// Whoever holds the file's lock holds up every exit: that is said of the database, and of none of them.
+#[test]
+fn a_locked_file_is_no_exits_own_trouble() {
+    let database = Database::adopted("");
+    let taken = exits::taken(&database, 2);
+    let store =
+        database.open(Options { busy_timeout: std::time::Duration::from_millis(100), ..Options::default() });
+    let stuck = Program::on(&database.path());
+    stuck.run("BEGIN IMMEDIATE");
+    let witnessed: Vec<_> = taken.iter().map(|taken| exits::witnessed(taken, 0)).collect();
+    assert!(matches!(store.record_witnessed(&witnessed), Err(StoreError::Busy { .. })));
+    assert!(matches!(store.try_record_exit(&taken[0].run, 0), Err(StoreError::Busy { .. })));
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use diesel::{
-    Connection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types,
+    Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
+    sql_types,
 };
 use reaper_store::{Schema, Store};
 use tempfile::TempDir;
@@ -198,6 +199,33 @@ impl Database {
     #[must_use]
     pub fn stage(&self, task: i64) -> String {
         self.value(&format!("SELECT stage FROM tasks WHERE id = {task}")).unwrap()
+    }
+
+    /// An owner's trigger that refuses to record this exit code.
+    pub fn refuse_exit(&self, code: i32) {
+        self.sql(&match &self.scratch {
+            None => format!(
+                "CREATE TRIGGER owner BEFORE UPDATE ON agent_runs WHEN NEW.exit_code = {code}
+                 BEGIN SELECT RAISE(ABORT, 'the owner''s word'); END"
+            ),
+            Some(_) => format!(
+                "CREATE FUNCTION owner() RETURNS trigger LANGUAGE plpgsql AS
+                    $$ BEGIN RAISE 'the owner''s word'; END $$;
+                 CREATE TRIGGER owner BEFORE UPDATE ON agent_runs FOR EACH ROW WHEN (NEW.exit_code = {code})
+                    EXECUTE FUNCTION owner()"
+            ),
+        });
+    }
+
+    /// A transaction that holds a job's run until it is dropped. Only on PostgreSQL are single rows held.
+    #[must_use]
+    pub fn hold_run(&self, job: i64) -> PgConnection {
+        let mut connection = PgConnection::establish(self.url()).unwrap();
+        let hold = format!(
+            "BEGIN; SELECT 1 FROM agent_runs WHERE id = (SELECT run_id FROM jobs WHERE id = {job}) FOR UPDATE"
+        );
+        connection.batch_execute(&hold).unwrap();
+        connection
     }
 
     /// The instant so many seconds ago, in SQL, as other programs write it.

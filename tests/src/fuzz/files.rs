@@ -69,7 +69,8 @@ pub(super) fn spool(bytes: &[u8]) {
         spool::write(&again, &exit).unwrap();
         assert_eq!(spool::read(&again).unwrap(), exit);
     }
-    let imported = Spool::new(folder.path()).import(&MemoryStore::new(Timestamp::UNIX_EPOCH), "here").unwrap();
+    let store = MemoryStore::new(Timestamp::UNIX_EPOCH);
+    let imported = Spool::new(folder.path()).import(&store, &FakeProbe::alive()).unwrap();
     assert!(imported.recorded.is_empty(), "{imported:?}");
     assert!(file.exists() == imported.set_aside.is_empty(), "{imported:?}");
     assert!(imported.set_aside.iter().all(|(path, _)| is_kept(path, bytes)), "{imported:?}");

@@ -8,6 +8,7 @@ mod cgroups;
 mod ends;
 mod ground;
 mod hold;
+mod left;
 mod lost;
 mod memory;
 mod overrun;

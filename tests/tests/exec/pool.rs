@@ -1,10 +1,12 @@
 //! `--loop`: pools of workers.
 
-use reaper_tests::program::{eventually, within};
+use std::process::Stdio;
+
+use reaper_tests::program::{Program, eventually, within};
 use rustix::process::{Pid, Signal};
 
 use crate::{
-    ground::{Ground, code_of, gone, signal},
+    ground::{BINARY, Ground, code_of, gone, signal},
     on_both,
 };
 
@@ -61,5 +63,22 @@ on_both! {
         gone(pid);
         assert_eq!((ground.db.status(second).as_str(), ground.exits(second).as_deref()), ("queued", Some("-15")));
         ground.is_consistent();
+    }
+
+    /// A pool that cannot start what runs its commands does not take one job after the other to fail it.
+    fn a_pool_that_cannot_start_supervisors_ends(ground: &Ground) {
+        let copy = ground.file("copy");
+        std::fs::copy(BINARY, &copy).unwrap();
+        let program = Program::on(&copy, &ground.db);
+        let mut pool = program.command(&["exec", "--loop", "1", "--", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let first = ground.job();
+        eventually("it works", || ground.db.status(first) == "done");
+        std::fs::remove_file(&copy).unwrap();
+        for _ in 0..5 {
+            let _job = ground.enqueue(&["--agent", "worker", "--max-attempts", "100"]);
+        }
+        assert_eq!(code_of(&mut pool), 1, "that is no end that it was told to");
+        assert_eq!(ground.db.count("agent_runs WHERE exit_code = 126"), 1, "one attempt, no more");
+        assert_eq!(ground.db.count("jobs WHERE status = 'queued'"), 5);
     }
 }

@@ -18,7 +18,9 @@ use reaper_core::{
 };
 use reaper_store::{
     Attempts, Claim, Claims, Control, Facts, History, Instances, Nodes, Outbox, Outcome, Store, StoreError,
-    attempts::{Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Testified, Wants, WitnessedExit, Written},
+    attempts::{
+        Enqueued, Launcher, NewJob, NewTask, Recorded, Taken, Testified, Tried, Wants, WitnessedExit, Written,
+    },
     control::{Outset, PassNote},
     facts::{Census, Cursor, Here, Page, Row, StalledTask, Upcoming, Wanted},
     history::{Deaths, Event, Query, Rescues},
@@ -259,6 +261,10 @@ impl Attempts for Governed {
 
     fn record_exit(&self, run: &RunId, code: i32) -> Answer<Recorded> {
         self.up()?.record_exit(run, code)
+    }
+
+    fn try_record_exit(&self, run: &RunId, code: i32) -> Answer<Tried> {
+        self.up()?.try_record_exit(run, code)
     }
 
     fn record_witnessed(&self, exits: &[WitnessedExit]) -> Answer<Vec<Testified>> {

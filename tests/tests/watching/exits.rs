@@ -1,9 +1,9 @@
 //! Exits that no monitor has recorded.
 
-use reaper_tests::program::eventually;
+use reaper_tests::{database::Kind, program::eventually};
 
 use crate::{
-    ground::{Ground, step},
+    ground::{Actor, Ground, step},
     on_both,
 };
 
@@ -86,4 +86,57 @@ on_both! {
         assert_eq!((ground.db.status(cast.job), ground.way(&cast)), ("running".into(), Vec::new()));
         assert_eq!(ground.db.value("SELECT count(*) FROM agent_runs WHERE exit_code IS NOT NULL").as_deref(), Some("0"));
     }
+
+    /// A code that the database refuses to record hinders no other; its job is settled as one that nobody is left of.
+    fn a_witnessed_exit_that_is_refused_hinders_no_other(ground: &Ground) {
+        ground.db.refuse_exit(7);
+        let (mut refused, mut other) = (ground.attempt(), ground.staged());
+        let _running = ground.watching(4);
+        for cast in [&mut refused, &mut other] {
+            cast.monitor.kill();
+        }
+        refused.executor.end(7);
+        other.executor.end(0);
+        ground.until_status(&other, "done");
+        ground.until_status(&refused, "queued");
+        assert_eq!(ground.way(&refused), [step("requeue", "nobody_left")]);
+        assert_eq!(ground.events(&refused)[0].evidence["witnessed"]["code"], 7);
+    }
+
+    /// A supervisor that was attached and never let go has done nothing: how it ends is no exit of the work.
+    fn a_supervisor_that_was_never_let_go_has_no_exit(ground: &Ground) {
+        let mut cast = ground.attempt_by(Actor::held(&ground.program), Actor::start());
+        let _running = ground.watching(2);
+        cast.monitor.kill();
+        cast.executor.lose();
+        ground.until_status(&cast, "queued");
+        assert_eq!(ground.way(&cast), [step("requeue", "nobody_left")]);
+    }
+}
+
+/// Another program holds the run in which an exit is to be recorded: the pass goes on, and the job is settled by its exit
+/// once the run is free.
+#[test]
+fn a_witnessed_exit_whose_run_is_held_hinders_no_other() {
+    let Some(ground) = Ground::on(Kind::Postgres) else { return };
+    ground.configure("interval = \"300ms\"");
+    let (mut held, mut other) = (ground.staged(), ground.attempt());
+    let _running = ground.watching(4);
+    let holder = ground.db.hold_run(held.job);
+    for cast in [&mut held, &mut other] {
+        cast.monitor.kill();
+    }
+    held.executor.end(0);
+    other.executor.end(0);
+    ground.until_status(&other, "done");
+    let (mut another, mut last) = (ground.attempt(), ground.attempt());
+    for cast in [&mut another, &mut last] {
+        cast.monitor.kill();
+        cast.executor.end(0);
+        eventually("a later pass has settled this one", || ground.db.status(cast.job) != "running");
+    }
+    assert_eq!((ground.db.status(held.job).as_str(), ground.way(&held)), ("running", Vec::new()));
+    drop(holder);
+    ground.until_status(&held, "done");
+    assert_eq!(ground.way(&held), [step("exit", ""), step("done", "exit_zero")]);
 }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use reaper_core::{Attempt, ProcessIdentity, RunId};
+use reaper_core::{Attempt, ProcessIdentity, RunId, TaskId};
 use reaper_gate::liveness::LocalProbe;
 use reaper_store::{
     Store,
@@ -43,8 +43,19 @@ pub(crate) struct Actor {
 impl Actor {
     pub(crate) fn start() -> Self {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "read -r code && exit $code; exec sleep 600"]).stdin(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.args(["-c", "read -r code && exit $code; exec sleep 600"]);
+        Self::of(command)
+    }
+
+    /// A supervisor that waits to be let go.
+    pub(crate) fn held(program: &Program) -> Self {
+        let mut command = program.command(&["hold", "--", "true"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let identity = probe().identify(child.id()).unwrap();
         Self { orders: child.stdin.take(), child, identity }
     }
@@ -58,6 +69,12 @@ impl Actor {
     pub(crate) fn end(&mut self, code: i32) {
         writeln!(self.orders.as_mut().unwrap(), "{code}").unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(code));
+    }
+
+    /// Lets go of its standard input, and waits for its end.
+    pub(crate) fn lose(&mut self) {
+        drop(self.orders.take());
+        self.child.wait().unwrap();
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -115,16 +132,20 @@ impl Ground {
     pub(crate) fn staged(&self) -> Cast {
         let task = NewTask { repo: "shop".into(), work_item: None, branch: None, stage: "design".into() };
         let task = self.store.add_task(&task).unwrap();
-        self.attempt_of("designer", Some(task))
+        self.attempt_of("designer", Some(task), Actor::start(), Actor::start())
     }
 
     /// An attempt of no task.
     pub(crate) fn attempt(&self) -> Cast {
-        self.attempt_of("worker", None)
+        self.attempt_by(Actor::start(), Actor::start())
     }
 
-    fn attempt_of(&self, agent: &str, task: Option<reaper_core::TaskId>) -> Cast {
-        let (executor, monitor) = (Actor::start(), Actor::start());
+    /// An attempt of no task by these two.
+    pub(crate) fn attempt_by(&self, executor: Actor, monitor: Actor) -> Cast {
+        self.attempt_of("worker", None, executor, monitor)
+    }
+
+    fn attempt_of(&self, agent: &str, task: Option<TaskId>, executor: Actor, monitor: Actor) -> Cast {
         let job = NewJob {
             agent: agent.into(),
             repo: "shop".into(),

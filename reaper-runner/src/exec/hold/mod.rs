@@ -1,7 +1,8 @@
 //! The supervisor: what `reaper hold` does.
 //!
 //! 1. It leads a session of its own, so that whatever the command starts can be found by it.
-//! 2. It waits for a line on standard input. At its end nothing is run.
+//! 2. It waits for a line on standard input. At its end nothing is run, and this process ends by a signal: it has no exit
+//!    of the work to tell.
 //! 3. It runs the command in its own process group, with the payload on standard input, and passes what the command
 //!    prints on. That its own outputs are gone does not hinder the command.
 //! 4. It stops the command when its time is up, or when it was bound to a node or a monitor that is gone.
@@ -9,7 +10,8 @@
 //!    learns the command's.
 //!
 //! Signals that ask a process to end are caught and change nothing: whoever sends one sends it to the whole group, the
-//! command included, and the supervisor has to stay for the exit.
+//! command included, and the supervisor has to stay for the exit. A TERM or INT that comes before the command runs has
+//! nobody else to take it: the command is not started, and its exit is that signal.
 
 mod drain;
 mod kills;
@@ -22,14 +24,14 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc,
-        atomic::AtomicBool,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, setrlimit, setsid};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit, setsid};
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use self::{drain::Drains, kills::Kills, stop::Stopping};
@@ -69,10 +71,7 @@ pub(crate) fn hold(command: &[OsString]) -> io::Result<Held> {
     if let Err(error) = setsid() {
         tracing::debug!(%error, "the supervisor leads no session of its own");
     }
-    let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM] {
-        signal_hook::flag::register(signal, Arc::clone(&asked))?;
-    }
+    let asked = Asked::listen()?;
     let mut orders = BufReader::new(io::stdin());
     let Some((ticket, payload)) = let_go(&mut orders)? else {
         return Ok(Held::NotLetGo);
@@ -82,16 +81,24 @@ pub(crate) fn hold(command: &[OsString]) -> io::Result<Held> {
 
     let drains = Drains::new()?;
     let kills = Kills::so_far();
-    let mut code = match start(command, &drains, payload) {
-        Ok(child) => {
-            wait(child, tell)?;
-            Run { ticket: ticket.as_ref(), drains: &drains }.to_its_end(&events)
-        }
-        Err((code, why)) => {
-            drains.note(&why);
-            writeln!(io::stderr(), "reaper: {why}").ok();
-            Exit { code, stopped_for: None, out_of_memory: false }
-        }
+    let not_run = |code| Exit { code, stopped_for: None, out_of_memory: false };
+    let mut code = match asked.to_end() {
+        Some(signal) => not_run(signal.as_raw().wrapping_neg()),
+        None => match start(command, &drains, payload) {
+            Ok(child) => {
+                // Until it was the command, the child took a signal as this process does.
+                if let Some(signal) = asked.to_end() {
+                    kill_process(Pid::from_child(&child), signal).ok();
+                }
+                wait(child, tell)?;
+                Run { ticket: ticket.as_ref(), drains: &drains }.to_its_end(&events)
+            }
+            Err((code, why)) => {
+                drains.note(&why);
+                writeln!(io::stderr(), "reaper: {why}").ok();
+                not_run(code)
+            }
+        },
     };
     // Whoever is stopped for its time and says that all is well has not done all of it.
     if code.stopped_for.is_some() && code.code == 0 {
@@ -104,6 +111,38 @@ pub(crate) fn hold(command: &[OsString]) -> io::Result<Held> {
         spool_exit(ticket, &code, tail);
     }
     Ok(Held::Ended(code.code))
+}
+
+/// The signals that this process has caught.
+#[derive(Debug, Default)]
+struct Asked {
+    term: Arc<AtomicBool>,
+    int: Arc<AtomicBool>,
+}
+
+impl Asked {
+    fn listen() -> io::Result<Self> {
+        let asked = Self::default();
+        signal_hook::flag::register(SIGTERM, Arc::clone(&asked.term))?;
+        signal_hook::flag::register(SIGINT, Arc::clone(&asked.int))?;
+        let others = Arc::new(AtomicBool::new(false));
+        for signal in [SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM] {
+            signal_hook::flag::register(signal, Arc::clone(&others))?;
+        }
+        Ok(asked)
+    }
+
+    /// By which signal it was asked to end, if it was.
+    fn to_end(&self) -> Option<Signal> {
+        let caught = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
+        if caught(&self.term) {
+            Some(Signal::TERM)
+        } else if caught(&self.int) {
+            Some(Signal::INT)
+        } else {
+            None
+        }
+    }
 }
 
 /// Ends this process by a signal, as its command ended. Where it cannot, the code that it is given back says so.

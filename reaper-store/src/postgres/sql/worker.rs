@@ -18,6 +18,27 @@ macro_rules! fenced {
     };
 }
 
+/// Locks a run, and the job on which its exit shows, as the trigger would; how many of these rows somebody else has
+/// locked. Nobody is waited for.
+macro_rules! hold {
+    ($run:expr) => {
+        concat!(
+            "SELECT (SELECT count(*) FROM agent_runs WHERE id = ",
+            $run,
+            ")
+        - (SELECT count(*) FROM (SELECT 1 FROM agent_runs WHERE id = ",
+            $run,
+            " FOR NO KEY UPDATE SKIP LOCKED) AS free)
+        + (SELECT count(*) FROM jobs WHERE status IN ('queued', 'running') AND run_id = ",
+            $run,
+            ")
+        - (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status IN ('queued', 'running') AND run_id = ",
+            $run,
+            " FOR NO KEY UPDATE SKIP LOCKED) AS free)"
+        )
+    };
+}
+
 statements! {
     ADD_TASK = concat!(
     "INSERT INTO tasks (work_item_id, repo, branch, stage) VALUES (",
@@ -121,6 +142,10 @@ statements! {
     owners_now!("agent_runs", "finished_at"),
     " WHERE id = :run AND exit_code IS NULL"
 );
+
+    HOLD_RUN = hold!(":run");
+
+    HOLD_WITNESSED = hold!(concat!("(SELECT run_id FROM jobs", fenced!(), ")"));
 
     /// Run and job are locked in the order in which a monitor that records an exit locks them. A job that moves on
     /// meanwhile has its exit in its own run, as after a late monitor.
