@@ -3,10 +3,9 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::Args;
-use signal_hook::consts::SIGHUP;
 
 use super::{Exit, Failure, Out};
-use crate::exec::hold::{Held, end_by, hold as hold_back};
+use crate::exec::hold::{Held, NEVER_LET_GO, end_by, hold as hold_back};
 
 #[derive(Debug, Args)]
 pub(super) struct HoldArgs {
@@ -22,9 +21,8 @@ pub(super) fn hold(args: &HoldArgs, out: Out) -> ExitCode {
             Err(_) => end_by(code.wrapping_neg()).into(),
         },
         Ok(Held::NotLetGo) => {
-            // A code would be the work's to whoever witnesses it.
             let _code = out.fail(&Failure::new(Exit::Unchanged, "was not let go: nothing was run"));
-            end_by(SIGHUP).into()
+            end_by(NEVER_LET_GO).into()
         }
         Err(error) => out.fail(&Failure::new(Exit::Failed, format!("cannot hold a command: {error}"))),
     }

@@ -95,7 +95,8 @@ const NOT_CONFIG: [&str; 14] = [
 /// Keys whose values are texts that may look like numbers.
 const TEXTS: [&str; 5] = ["database_url", "host", "instance", "notify.telegram.token", "notify.telegram.chat_id"];
 
-/// Loads the configuration and checks all of it.
+/// Loads the configuration and checks all of it: the file, then the environment (`REAPER_…`, and `DATABASE_URL`), then the
+/// command line.
 ///
 /// # Errors
 ///

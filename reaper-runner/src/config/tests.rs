@@ -23,7 +23,7 @@ fn from_file(text: &str) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("reaper.toml");
     fs::write(&file, text).unwrap();
-    load(&Flags { file: Some(file), ..Flags::default() })
+    load_without_environment(&Flags { file: Some(file), ..Flags::default() })
 }
 
 #[test]

@@ -25,6 +25,7 @@ use rustix::{
 use super::{
     End, Execution, Orders, SpooledExit, Worker,
     clock::boottime,
+    hold::NEVER_LET_GO,
     orders::{Enlisted, News},
     settings::{Prints, Program},
     spool::{self, StoppedFor},
@@ -315,7 +316,8 @@ impl Worker {
                 // A child that was waited for by somebody else was not ours to lose: its end is as good as a kill.
                 let code = status.ok().and_then(code_of).unwrap_or(KILLED);
                 // What a supervisor ends with that has run nothing is not its command's code.
-                let code = if unsaid.is_some() && code >= 0 { CANNOT_START } else { code };
+                let by_itself = code >= 0 || code == NEVER_LET_GO.wrapping_neg();
+                let code = if unsaid.is_some() && by_itself { CANNOT_START } else { code };
                 let tail = unsaid.map(|error| format!("its supervisor could not be let go: {error}"));
                 let tail = tail.unwrap_or_default();
                 let exit = Exit { code, stopped_for: None, out_of_memory: false, tail };
