@@ -30,7 +30,7 @@ pub(crate) const STEP: Step = Step {
     name: NAME,
     about: "Each guard of the protocol broken in turn: two kinds of test have to see it (hours)",
     output: Output::Shown,
-    run: |run| judge(run, ""),
+    run: |run| judge(run, &[]),
 };
 
 /// Where the guards are listed.
@@ -79,12 +79,12 @@ const STORES: [&str; 4] = ["contract_memory", "sqlite", "postgres", "settled_onc
 /// So many kinds have to see a broken guard.
 const ENOUGH: usize = 2;
 
-/// Tries the guards whose names hold `only`.
+/// Tries the guards whose names hold one of `only`; all where that names none.
 ///
 /// # Errors
 ///
 /// When the list cannot be followed, the copy is red as it is, or a broken guard is seen by too few.
-pub(crate) fn judge(run: &mut Run<'_>, only: &str) -> Result<String, Failed> {
+pub(crate) fn judge(run: &mut Run<'_>, only: &[String]) -> Result<String, Failed> {
     let guards = listed(&run.workspace.read(LIST)?)?;
     let copy = Copy::make(run.workspace)?;
     let as_it_is = copy.red(run, Asked::All)?;
@@ -92,7 +92,8 @@ pub(crate) fn judge(run: &mut Run<'_>, only: &str) -> Result<String, Failed> {
         return Err(Failed(format!("nothing is broken, and yet: {}", shown(&as_it_is))));
     }
     let (mut lines, mut faults) = (Vec::new(), Vec::new());
-    for guard in guards.iter().filter(|guard| guard.name.contains(only)) {
+    let wanted = |guard: &&Guard| only.is_empty() || only.iter().any(|only| guard.name.contains(only));
+    for guard in guards.iter().filter(wanted) {
         let changes: Vec<_> = guard.changes.iter().collect();
         let red = copy.broken(run, &changes, Asked::All)?;
         if red.len() < ENOUGH {
@@ -115,7 +116,7 @@ pub(crate) fn judge(run: &mut Run<'_>, only: &str) -> Result<String, Failed> {
     }
     run.judge(&faults)?;
     if lines.is_empty() {
-        return Err(Failed(format!("no guard's name holds {only:?}")));
+        return Err(Failed(format!("no guard's name holds any of {only:?}")));
     }
     Ok(format!("{} guards", lines.len()))
 }

@@ -96,7 +96,7 @@ fn main() -> ExitCode {
         return ci::run_alone_with(&mutants::STEP, &mutants::sample, &workspace, &screen);
     }
     if let Some((guards::NAME, options)) = matches.subcommand() {
-        let only = options.get_one::<String>("only").cloned().unwrap_or_default();
+        let only: Vec<_> = options.get_many::<String>("only").into_iter().flatten().cloned().collect();
         return ci::run_alone_with(&guards::STEP, &|run| guards::judge(run, &only), &workspace, &screen);
     }
     // What the command line knows beside the steps is `ci`.
@@ -115,8 +115,8 @@ fn command_line() -> Command {
                 Arg::new("short").long("short").action(ArgAction::SetTrue).help("One of forty, always the same"),
             ),
             guards::NAME => {
-                let only = Arg::new("only").long("only").value_name("NAME");
-                command.arg(only.help("Only the guards whose names hold this"))
+                let only = Arg::new("only").long("only").value_name("NAME").action(ArgAction::Append);
+                command.arg(only.help("Only the guards whose names hold this; again for more"))
             }
             name if is_chaos(name) => with_chaos_options(command),
             _ => command,

@@ -78,8 +78,11 @@ on_both! {
         let job = ground.job();
         let mut monitor = ground.spawn(&[], STUBBORN);
         let (pid, child) = (ground.pid_in("pid"), ground.pid_in("child"));
-        ticks(ground, "requeue");
-        assert_eq!(ground.db.status(job), "queued");
+        // A beat between a look and its claim makes it lose.
+        eventually("it is requeued", || {
+            ticks(ground, "requeue");
+            ground.db.status(job) == "queued"
+        });
         assert_eq!((events(ground, "terminate"), events(ground, "requeue")), (0, 1));
         assert_eq!(code_of(&mut monitor), 7, "its attempt was taken away");
         gone(pid);

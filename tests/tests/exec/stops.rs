@@ -65,7 +65,11 @@ on_both! {
         let mut child = ground.spawn(&[], "echo $$ > pid; exec sleep 600");
         let pid = ground.pid_in("pid");
         ground.configure("max_running = \"1ms\"");
-        let _ticks = ground.program.run(&["tick", "--times", "2", "--interval", "100ms"]).ok();
+        // A beat between a look and its claim makes it lose.
+        eventually("it is settled", || {
+            let _ticks = ground.program.run(&["tick", "--times", "2", "--interval", "100ms"]).ok();
+            ground.db.status(job) == "queued"
+        });
         gone(pid);
         let code = code_of(&mut child);
         assert!(code == 6 || code == 7, "{code}");
