@@ -5,7 +5,10 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::Args;
 
 use super::{Exit, Failure, Out};
-use crate::exec::hold::{Held, NEVER_LET_GO, end_by, hold as hold_back};
+use crate::exec::{
+    NEVER_LET_GO,
+    hold::{Held, end_by, hold as hold_back},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct HoldArgs {

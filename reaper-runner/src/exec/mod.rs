@@ -34,6 +34,8 @@ mod settings;
 #[cfg(unix)]
 mod worker;
 
+#[cfg(all(unix, feature = "program"))]
+pub(crate) use running::NEVER_LET_GO;
 pub use spool::{Spool, SpooledExit};
 
 #[cfg(unix)]

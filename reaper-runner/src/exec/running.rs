@@ -19,13 +19,12 @@ use reaper_store::{
 };
 use rustix::{
     io::Errno,
-    process::{Pid, WaitId, WaitIdOptions, waitid},
+    process::{Pid, Signal, WaitId, WaitIdOptions, waitid},
 };
 
 use super::{
     End, Execution, Orders, SpooledExit, Worker,
     clock::boottime,
-    hold::NEVER_LET_GO,
     orders::{Enlisted, News},
     settings::{Prints, Program},
     spool::{self, StoppedFor},
@@ -386,6 +385,9 @@ fn watch_for_end(pid: Pid, tell: Sender<News>) {
 pub(super) fn code_of(status: ExitStatus) -> Option<i32> {
     status.code().or_else(|| status.signal().map(i32::wrapping_neg))
 }
+
+/// The signal by which a supervisor ends that was never let go: a code would be the work's to whoever witnesses it.
+pub(crate) const NEVER_LET_GO: i32 = Signal::HUP.as_raw();
 
 /// As a shell says it of a command that cannot be run.
 pub(super) const CANNOT_START: i32 = 126;

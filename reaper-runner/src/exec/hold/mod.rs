@@ -41,9 +41,6 @@ use super::{
 };
 use crate::{SystemTime, Time as _};
 
-/// The signal by which a supervisor ends that was never let go: a code would be the work's to whoever witnesses it.
-pub(crate) const NEVER_LET_GO: i32 = SIGHUP;
-
 /// How a supervisor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
