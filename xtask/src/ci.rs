@@ -1,11 +1,12 @@
 //! `cargo xtask ci`: every step in turn, whatever becomes of the ones before, and a summary.
 
 use std::{
-    process::ExitCode,
+    process::{Child, ExitCode, Stdio},
     time::{Duration, Instant},
 };
 
 use crate::{
+    chaos, demo,
     run::Run,
     screen::{Mark, Screen},
     step::{Failed, Output, STEPS, Step},
@@ -16,8 +17,17 @@ use crate::{
 /// look shows all that is wrong.
 pub(crate) fn run(workspace: &Workspace, screen: &Screen) -> ExitCode {
     let all = Stopwatch::start();
-    let ends: Vec<_> =
-        STEPS.iter().map(|step| one(step, &step.run, workspace, screen, step.output == Output::Shown)).collect();
+    let mut ahead = None;
+    let mut ends = Vec::new();
+    for step in STEPS {
+        if step.name == chaos::SOAK.name {
+            ahead = Some(Ahead::begin(workspace));
+        }
+        if step.name == demo::STEP.name {
+            drop(ahead.take());
+        }
+        ends.push(one(step, &step.run, workspace, screen, step.output == Output::Shown));
+    }
     // Again at the end, because the output of a step may have pushed the line of another far up.
     screen.line("");
     for end in &ends {
@@ -48,6 +58,27 @@ pub(crate) fn run_alone_with(step: &Step, what: What<'_>, workspace: &Workspace,
         screen.line(closing);
     }
     exit_code(end.mark)
+}
+
+/// The release build, beside the steps that mostly wait for a clock and have the build of the tests. Whether it succeeds is
+/// for the step to say that needs it, and builds it again.
+#[derive(Debug)]
+struct Ahead(Option<Child>);
+
+impl Ahead {
+    fn begin(workspace: &Workspace) -> Self {
+        let mut command = demo::build(workspace);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().ok())
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            child.wait().ok();
+        }
+    }
 }
 
 /// What is done in a step's name.

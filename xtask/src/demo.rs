@@ -1,8 +1,11 @@
 //! `cargo xtask demo`: the program's own demonstration ends with 0.
 
+use std::process::Command;
+
 use crate::{
     run::Run,
     step::{Failed, Output, Step},
+    workspace::Workspace,
 };
 
 /// Runs the demonstration of the release build, as a visitor would.
@@ -12,4 +15,11 @@ pub(crate) const STEP: Step =
 fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     run.cargo(&["run", "--release", "--", "demo"])?;
     Ok(String::new())
+}
+
+/// What builds the program for it, and is in nobody's way meanwhile.
+pub(crate) fn build(workspace: &Workspace) -> Command {
+    let mut command = Command::new("nice");
+    command.arg(workspace.cargo().get_program()).args(["build", "--release"]).current_dir(&workspace.root);
+    command
 }

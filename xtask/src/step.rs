@@ -18,9 +18,9 @@ pub(crate) const STEPS: &[&Step] = &[
     &test::STEP,
     &doctest::STEP,
     &doc::STEP,
-    &demo::STEP,
     &chaos::SOAK,
     &chaos::CHAOS,
+    &demo::STEP,
     &bench::STEP,
 ];
 

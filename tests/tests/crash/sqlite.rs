@@ -17,17 +17,21 @@ pub(crate) const WRITES: [&str; 5] = ["write", "pwrite64", "fsync", "fdatasync",
 /// More calls of one kind than any run makes.
 pub(crate) const ENDLESS: usize = 20_000;
 
-/// Of so many points a quick run takes one, beginning at any.
+/// Of so many points at which it is killed a quick run takes one, beginning at any.
 const STEP: usize = 4;
 
-/// Tries a fault at every call of these kinds that the program makes, and answers with the number of points.
-fn at_each(scene: &Scene, fault: Fault, is_meant: impl Fn(&str) -> bool) -> usize {
+/// The same of the writes that are refused, where the program waits before it tries again.
+const REFUSED_STEP: usize = 8;
+
+/// Tries a fault at every call of these kinds that the program makes, in a quick run at one of so many, and answers with
+/// the number of points.
+fn at_each(scene: &Scene, fault: Fault, step: usize, is_meant: impl Fn(&str) -> bool) -> usize {
     let first = scene.round();
     let calls = strace::calls_of(Whom::All, &scene.program, &TICKS);
     scene.ends_well(&first, "without a fault");
     let mut points = 0;
     for call in calls.iter().filter(|call| is_meant(call)) {
-        for n in proof::some_of(1..ENDLESS, STEP) {
+        for n in proof::some_of(1..ENDLESS, step) {
             let round = scene.round();
             let Some(hit) = strace::with_fault(Whom::All, &scene.program, &TICKS, call, n, fault) else {
                 scene.ends_well(&round, &format!("a run with fewer than {n} {call}"));
@@ -47,7 +51,7 @@ fn killed(journal: Journal) {
         return;
     }
     let scene = Scene::on_file(journal);
-    let points = at_each(&scene, Fault::Killed, |call| proof::in_full() || CHANGES.contains(&call));
+    let points = at_each(&scene, Fault::Killed, STEP, |call| proof::in_full() || CHANGES.contains(&call));
     assert!(points > 10, "a pass that settles three jobs makes more than {points} calls that change something");
     proof::tried("points at which a reaper on SQLite was killed", points);
 }
@@ -57,7 +61,7 @@ fn refused(journal: Journal, error: &'static str) {
         return;
     }
     let scene = Scene::on_file(journal);
-    let points = at_each(&scene, Fault::Refused(error), |call| WRITES.contains(&call));
+    let points = at_each(&scene, Fault::Refused(error), REFUSED_STEP, |call| WRITES.contains(&call));
     assert!(points > 10, "a pass that settles three jobs makes more than {points} calls that write");
     proof::tried("writes of a reaper on SQLite that were refused", points);
 }
