@@ -200,6 +200,12 @@ fn the_breaker_of_ages_is_everybodys() {
     assert!(holds(&all.of("b"), Age, 0));
     tick_of("b", &mut all, (Age, ALL_DEAD), 300);
     assert!(!holds(&all.of("a"), Age, 300), "whoever has seen that it lasts");
+
+    let mut all = Breakers::default();
+    tick_of("a", &mut all, (Age, ALL_DEAD), 0);
+    assert!(all.release());
+    assert!(!holds(&all.of("b"), Age, 0), "so is a person's word of it");
+    assert!(!all.release(), "it was said");
 }
 
 #[test]
