@@ -191,6 +191,11 @@ fn a_persons_word_is_about_every_host_and_outlives_the_ticks_of_others() {
     assert!(!holds(&all.of("a"), BarePid, 20));
     assert_eq!(all.age, None);
     assert!(!Breakers::default().release(), "nothing is open");
+
+    let mut one = Breakers::default();
+    tick_of("a", &mut one, (BarePid, ALL_DEAD), 0);
+    assert!(one.release(), "no age is open");
+    assert!(!holds(&one.of("a"), BarePid, 0));
 }
 
 #[test]
