@@ -7,6 +7,9 @@ use std::{
 
 use crate::program::eventually;
 
+/// In seconds: longer than any test takes, also one that tries everything.
+const LONGEST: &str = "14400";
+
 /// A process that lives until it is dropped.
 #[derive(Debug)]
 pub struct Sleeper(Child);
@@ -16,7 +19,7 @@ impl Sleeper {
     #[must_use]
     pub fn start() -> Self {
         let mut command = Command::new("sleep");
-        Self(command.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+        Self(command.arg(LONGEST).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
     }
 
     /// Starts one that carries an attempt in its environment, in a session of its own, and waits until it shows what it
@@ -24,7 +27,7 @@ impl Sleeper {
     #[must_use]
     pub fn carrying(attempt: &str) -> Self {
         let mut command = Command::new("setsid");
-        command.args(["sh", "-c", "echo here; exec sleep 600"]).env("REAPER_ATTEMPT", attempt);
+        command.args(["sh", "-c", "echo here; exec sleep \"$0\"", LONGEST]).env("REAPER_ATTEMPT", attempt);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let name = format!("/proc/{}/comm", child.id());
         let mut said = String::new();

@@ -87,6 +87,10 @@ impl Harm {
 
     /// A gate's command does not end, until somebody ends it.
     pub(crate) fn hang_gates(&mut self, ground: &Ground) -> Option<()> {
+        let is_on = |(_, undo): &(_, Undo)| matches!(undo, Undo::Remove(_));
+        if self.undo.iter().any(is_on) {
+            return None;
+        }
         let hung = || fs::metadata(ground.file(HUNG)).map_or(0, |file| file.len());
         let before = hung();
         fs::write(ground.file(HANG), "").unwrap();
