@@ -9,6 +9,8 @@
 )]
 
 mod adopt;
+#[path = "../both/again.rs"]
+mod again;
 #[path = "../both/at_once.rs"]
 mod at_once;
 #[path = "../both/lost.rs"]

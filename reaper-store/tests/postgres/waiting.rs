@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 use reaper_core::{Alert, Effect, JobSnapshot, Status};
 use reaper_store::{
     Attempts as _, Claim, Claims as _, History as _, Outbox as _, Outcome, Settlement,
-    attempts::{Launcher, LeftOut, NewJob, Recorded, Testified, Tried, Wants, Written},
+    attempts::{LeftOut, Recorded, Testified, Tried, Written},
     claims::Actor,
     history::Query,
 };
@@ -24,17 +24,7 @@ const RETRY: Settlement = Settlement::Requeue { wait: Duration::ZERO, rescue_cap
 
 /// A job with a run that our worker has taken.
 fn taken(database: &Database) -> JobSnapshot {
-    let job = NewJob {
-        agent: "a".into(),
-        repo: "r".into(),
-        task: None,
-        max_attempts: 3,
-        source_key: None,
-        payload: None,
-    };
-    let _enqueued = database.store.enqueue(&job).unwrap();
-    let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
-    database.store.take(&Wants::Any, &monitor).unwrap().unwrap().job
+    exits::taken(database, 1).remove(0).job
 }
 
 /// Waits until so many connections to this database wait for a lock.

@@ -10,7 +10,7 @@ use reaper_store::{
     facts::{Cursor, Here, Wanted},
 };
 
-use crate::{database::Database, effects};
+use crate::{again, database::Database, effects};
 
 pub(crate) fn claim(job: &JobSnapshot, settlement: Settlement) -> Claim {
     Claim {
@@ -27,7 +27,8 @@ pub(crate) fn claim(job: &JobSnapshot, settlement: Settlement) -> Claim {
     }
 }
 
-const REQUEUE: Settlement = Settlement::Requeue { wait: std::time::Duration::ZERO, rescue_cap: Some(5) };
+pub(crate) const REQUEUE: Settlement =
+    Settlement::Requeue { wait: std::time::Duration::ZERO, rescue_cap: Some(5) };
 
 const RUNNING: &str = "INSERT INTO agent_runs (id) VALUES (7);
     INSERT INTO jobs (id, agent, repo, status, run_id, pid, started_at)
@@ -96,19 +97,9 @@ fn what_is_no_fact_of_the_decision_does_not_matter() {
 /// SQLite gives the id of a run that was deleted again.
 #[test]
 fn a_run_whose_id_comes_again_is_the_new_attempts_own() {
-    let database = Database::adopted("INSERT INTO jobs (id, agent, repo) VALUES (1, 'a', 'r')");
-    let take = || {
-        let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
-        database.store.take(&Wants::Any, &monitor).unwrap().unwrap()
-    };
-    let first = take();
-    assert_eq!(database.store.settle(&[claim(&first.job, REQUEUE)]).unwrap(), [Outcome::Won]);
-    database.program.run("DELETE FROM agent_runs; DELETE FROM sqlite_sequence WHERE name = 'agent_runs'");
-    let second = take();
-    assert_eq!(second.run, first.run, "the id has come again");
-    assert_eq!(second.job.run, Some(second.run.clone()));
-    let _recorded = database.store.record_exit(&second.run, 0).unwrap();
-    assert_eq!(database.job(1).exit.map(|exit| exit.code), Some(0));
+    again::a_run_whose_id_comes_again(
+        "DELETE FROM agent_runs; DELETE FROM sqlite_sequence WHERE name = 'agent_runs'",
+    );
 }
 
 #[test]

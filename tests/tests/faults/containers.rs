@@ -40,6 +40,14 @@ fn can_contain(program: &Program) -> bool {
     can
 }
 
+/// The program on a database that it has adopted; `None`, said loudly, where containers cannot be made.
+fn program_on(database: &Database) -> Option<Program> {
+    let program = Program::on(BINARY, database);
+    program.configure("exec.spool = \"spool\"");
+    let _migrated = program.run(&["migrate"]).ok();
+    can_contain(&program).then_some(program)
+}
+
 /// Runs a script in a new container to its end.
 fn once(program: &Program, script: &str) -> Ended {
     let output = contained(program, script).output().unwrap();
@@ -113,12 +121,7 @@ fn executor(database: &Database, job: i64) -> (String, u64) {
 #[test]
 fn f38_a_container_that_is_started_again_under_its_name_settles_what_the_one_before_left() {
     on_both(|database: Database| {
-        let program = Program::on(BINARY, &database);
-        program.configure("exec.spool = \"spool\"");
-        let _migrated = program.run(&["migrate"]).ok();
-        if !can_contain(&program) {
-            return;
-        }
+        let Some(program) = program_on(&database) else { return };
         let (web, left) = watched(&database, &program, "web");
         let (_mail, other) = watched(&database, &program, "mail");
         let _namespace = web.namespace();
@@ -147,12 +150,7 @@ fn f38_a_container_that_is_started_again_under_its_name_settles_what_the_one_bef
 #[test]
 fn f38_what_its_reaper_has_not_seen_may_be_another_containers_with_the_same_number() {
     on_both(|database: Database| {
-        let program = Program::on(BINARY, &database);
-        program.configure("exec.spool = \"spool\"");
-        let _migrated = program.run(&["migrate"]).ok();
-        if !can_contain(&program) {
-            return;
-        }
+        let Some(program) = program_on(&database) else { return };
         // Its reaper looks once and no more; what it then takes is to it what a stranger takes in a namespace of this number.
         let (web, left) = working(&database, &program, "web", "\"$0\" tick --set instance=web;");
         let _namespace = web.namespace();
