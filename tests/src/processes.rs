@@ -42,6 +42,13 @@ impl Sleeper {
         self.0.id()
     }
 
+    /// The command line that it shows.
+    #[must_use]
+    pub fn command(&self) -> String {
+        let shown = std::fs::read_to_string(format!("/proc/{}/cmdline", self.pid())).unwrap();
+        shown.trim_end_matches('\0').replace('\0', " ")
+    }
+
     /// Whether it still runs.
     #[must_use]
     pub fn is_running(&mut self) -> bool {
