@@ -90,10 +90,13 @@ fn main() -> ExitCode {
             }
         };
     }
-    if let Some((mutants::NAME, options)) = matches.subcommand()
-        && options.get_flag("short")
-    {
-        return ci::run_alone_with(&mutants::STEP, &mutants::sample, &workspace, &screen);
+    if let Some((mutants::NAME, options)) = matches.subcommand() {
+        let extent = match (options.get_flag("short"), options.get_flag("continue")) {
+            (true, _) => mutants::Extent::Sample,
+            (_, true) => mutants::Extent::Rest,
+            _ => mutants::Extent::All,
+        };
+        return ci::run_alone_with(&mutants::STEP, &|run| mutants::judge(run, extent), &workspace, &screen);
     }
     if let Some((guards::NAME, options)) = matches.subcommand() {
         let only: Vec<_> = options.get_many::<String>("only").into_iter().flatten().cloned().collect();
@@ -111,9 +114,13 @@ fn command_line() -> Command {
         let command = Command::new(step.name).about(step.about);
         match step.name {
             bench::NAME => with_options(command),
-            mutants::NAME => command.arg(
-                Arg::new("short").long("short").action(ArgAction::SetTrue).help("One of forty, always the same"),
-            ),
+            mutants::NAME => {
+                let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+                command.arg(flag("short", "One of forty, always the same")).arg(
+                    flag("continue", "What a run that was broken off had not come to, and what no test saw; the sources are the same")
+                        .conflicts_with("short"),
+                )
+            }
             guards::NAME => {
                 let only = Arg::new("only").long("only").value_name("NAME").action(ArgAction::Append);
                 command.arg(only.help("Only the guards whose names hold this; again for more"))

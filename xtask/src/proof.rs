@@ -12,7 +12,7 @@ use crate::pg::{self, Cluster, Durability};
 use crate::{
     chaos::{CHAOS, Wanted},
     heard::{self, Heard},
-    packages,
+    mutants, packages,
     run::Run,
     step::{Failed, Output, Step},
     workspace::Workspace,
@@ -50,7 +50,7 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     let mut table = sums(&fs::read_to_string(&counts)?);
     table.insert("tests of the forty-two faults that passed".to_owned(), faults(&heard));
     table.insert("tests that said that they show nothing here, or not all".to_owned(), count(heard.skipped.len()));
-    table.extend(mutants(run.workspace));
+    table.extend(last_mutants(run.workspace));
     for line in lines(&table) {
         run.say(&line);
     }
@@ -89,14 +89,13 @@ fn sums(told: &str) -> BTreeMap<String, u64> {
 }
 
 /// What the last run of `cargo xtask mutants` came to; empty where there was none.
-fn mutants(workspace: &Workspace) -> Vec<(String, u64)> {
+fn last_mutants(workspace: &Workspace) -> Vec<(String, u64)> {
     let folder = workspace.target.join("mutants");
     let packages = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let (mut caught, mut missed) = (0, 0);
     for package in packages {
-        let count = |name: &str| lines_of(&package.path().join("mutants.out").join(name));
-        caught += count("caught.txt") + count("timeout.txt");
-        missed += count("missed.txt");
+        caught += lines_of(&package.path().join(mutants::SEEN));
+        missed += lines_of(&package.path().join("mutants.out/missed.txt"));
     }
     if caught + missed == 0 {
         return Vec::new();
