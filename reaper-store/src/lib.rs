@@ -2,39 +2,28 @@
 #![forbid(unsafe_code)]
 
 pub mod attempts;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod bisect;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod books;
 pub mod claims;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod control;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[macro_use]
+mod database;
 mod draw;
 pub mod error;
 pub mod facts;
 pub mod foreign;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod form;
 pub mod guard;
 pub mod history;
 pub mod instances;
 pub mod memory;
 pub mod nodes;
 pub mod outbox;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod parts;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod row;
 pub mod schema;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod script;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod values;
 
 pub use attempts::Attempts;
 pub use claims::{Claim, Claims, Outcome, Settlement};

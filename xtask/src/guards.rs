@@ -91,7 +91,9 @@ pub(crate) fn judge(run: &mut Run<'_>, only: &[String]) -> Result<String, Failed
     if !as_it_is.is_empty() {
         return Err(Failed(format!("nothing is broken, and yet: {}", shown(&as_it_is))));
     }
-    let (mut lines, mut faults) = (Vec::new(), Vec::new());
+    let (mut count, mut faults) = (0_usize, Vec::new());
+    run.say("| broken | breaks | kinds of test that turn red, and how many of each | broken in one store alone |");
+    run.say("|---|---|---|---|");
     let wanted = |guard: &&Guard| only.is_empty() || only.iter().any(|only| guard.name.contains(only));
     for guard in guards.iter().filter(wanted) {
         let changes: Vec<_> = guard.changes.iter().collect();
@@ -107,18 +109,15 @@ pub(crate) fn judge(run: &mut Run<'_>, only: &[String]) -> Result<String, Failed
             }
             alone.push(format!("{home} {}", red.values().map(BTreeSet::len).sum::<usize>()));
         }
-        lines.push(format!("| {} | {} | {} | {} |", guard.name, guard.breaks, shown(&red), alone.join(", ")));
-    }
-    run.say("| broken | breaks | kinds of test that turn red, and how many of each | broken in one store alone |");
-    run.say("|---|---|---|---|");
-    for line in &lines {
-        run.say(line);
+        // Each at once: all of them take hours.
+        run.say(&format!("| {} | {} | {} | {} |", guard.name, guard.breaks, shown(&red), alone.join(", ")));
+        count = count.saturating_add(1);
     }
     run.judge(&faults)?;
-    if lines.is_empty() {
+    if count == 0 {
         return Err(Failed(format!("no guard's name holds any of {only:?}")));
     }
-    Ok(format!("{} guards", lines.len()))
+    Ok(format!("{count} guards"))
 }
 
 /// A guard and how it is broken.
@@ -150,10 +149,11 @@ struct Change {
 }
 
 impl Change {
-    /// The store that the file belongs to: what is no database's is the guard that the one in memory and the model ask.
+    /// The store that the file belongs to, or what both databases share: what is neither is the guard that the one in
+    /// memory and the model ask.
     fn home(&self) -> &'static str {
         let is_in = |name: &str| self.file.split('/').any(|part| part == name);
-        ["sqlite", "postgres"].into_iter().find(|name| is_in(name)).unwrap_or("memory")
+        ["sqlite", "postgres", "database"].into_iter().find(|name| is_in(name)).unwrap_or("memory")
     }
 
     /// A text with the change made.

@@ -1,85 +1,19 @@
-//! The claims of a set: its rows locked in one order, one guarded UPDATE for each kind of settlement, the events of the
-//! won ones, their effects; all in one transaction.
+//! The claims of a set: its rows locked in one order, then one guarded UPDATE for each kind of settlement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use diesel::PgConnection;
-use reaper_core::{JobId, Mode, effect::claim_key};
+use reaper_core::JobId;
 
-use super::{
-    PostgresStore, control,
-    fault::{Fault, is_whole},
-    outbox::{self, Post},
-    pool::Phase,
-    sql,
-    statement::{Statement, Value, int_key},
-};
+use super::{PostgresStore, driver::int_key, sql};
 use crate::{
-    Claim, Claims, Outcome, Settlement, StoreError,
-    bisect::{Spoilt, in_halves, won},
-    books::{Note, int},
+    Claim, Settlement,
     claims::Actor,
-    values::{attach, bounded_millis},
+    database::{Fault, Requeue, Statement, Value, values::attach},
 };
-
-impl Claims for PostgresStore {
-    fn settle(&self, claims: &[Claim]) -> Result<Vec<Outcome>, StoreError> {
-        if claims.is_empty() {
-            return Ok(Vec::new());
-        }
-        in_halves(claims, &mut |set| self.try_set(set))
-    }
-
-    fn requeue_all_running(&self) -> Result<u64, StoreError> {
-        self.write(|connection| {
-            let requeue = Statement::new(
-                sql::REQUEUE_ALL,
-                [("actor", Actor::Person.as_str().into()), ("reason", "every running job was put back".into())],
-            );
-            Ok(u64::try_from(requeue.run(connection)?).unwrap_or(u64::MAX))
-        })
-    }
-}
-
-impl PostgresStore {
-    fn try_set(&self, claims: &[Claim]) -> Result<Vec<Outcome>, Spoilt> {
-        let mut settled = Vec::new();
-        let written = self.write_in_phases(|connection| {
-            settled = settle_all(connection, claims)?;
-            Ok(())
-        });
-        let failed = match written {
-            Ok(()) => return Ok(settled),
-            Err(failed) => failed,
-        };
-        let error = match failed.phase {
-            Phase::Before => failed.error,
-            // The kind of an error says nothing about a commit; the events do.
-            Phase::Refused | Phase::Commit => match self.look_up(claims, &settled) {
-                Ok(true) => return Ok(settled),
-                Ok(false) => failed.error,
-                Err(second) => {
-                    let both = format!("{}; then {second}", failed.error);
-                    return Err(Spoilt::Whole(StoreError::OutcomeUnknown(both)));
-                }
-            },
-        };
-        Err(if is_whole(&error) { Spoilt::Whole(error) } else { Spoilt::Row(error.to_string()) })
-    }
-
-    /// After a COMMIT that failed: whether it took effect, by a look from a new connection. A transaction that is still
-    /// on its way to its end holds its rows, so they are waited for first.
-    pub(super) fn look_up(&self, claims: &[Claim], settled: &[Outcome]) -> Result<bool, StoreError> {
-        if !won(settled) {
-            return Ok(true);
-        }
-        self.pool.apart(|connection| {
-            self.await_end(connection, Value::ints(claims, |claim| int_key(&claim.attempt.job.0)))?;
-            let ids = Value::ints(claims, |claim| Some(claim.event.0));
-            Ok(int(Statement::new(sql::EVENTS_KNOWN, [("ids", ids)]).first_row(connection)?) > 0)
-        })
-    }
-}
 
 impl PostgresStore {
     /// Waits until no other transaction holds the rows of these jobs: one whose COMMIT was on its way has ended then.
@@ -91,19 +25,13 @@ impl PostgresStore {
     }
 }
 
-/// Settles each of a set, inside a transaction.
-fn settle_all(connection: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Outcome>, Fault> {
-    // It binds rules alone, so that whoever is not bound is not hindered by one that cannot be read.
-    let bound = claims.iter().any(|claim| claim.by == Actor::Reaper);
-    let mode = if bound { control::mode(connection)? } else { Mode::Enforce };
+/// Tries claims together, and says of each whether it was won.
+pub(super) fn claim(connection: &mut PgConnection, claims: &[&Claim]) -> Result<Vec<bool>, Fault> {
     let free = lock(connection, claims)?;
-    let mut outcomes = Vec::with_capacity(claims.len());
     let mut rounds = Vec::<BTreeMap<Kind, Vec<&Claim>>>::new();
     let mut seen = BTreeMap::<&JobId, usize>::new();
     for claim in claims {
-        let forbidden = claim.by == Actor::Reaper && mode != Mode::Enforce;
-        outcomes.push(if forbidden { Outcome::Forbidden(mode) } else { Outcome::Lost });
-        if forbidden || !can_match(claim) || !free.contains(&int_key(&claim.attempt.job.0)) {
+        if !can_match(claim) || !free.contains(&int_key(&claim.attempt.job.0)) {
             continue;
         }
         // A job that is in the set again comes after its first claim.
@@ -121,36 +49,12 @@ fn settle_all(connection: &mut PgConnection, claims: &[Claim]) -> Result<Vec<Out
         let rows = update(kind, &claims).rows(connection)?;
         events.extend(rows.into_iter().filter_map(|mut row| row.next_int()));
     }
-    if events.is_empty() {
-        return Ok(outcomes);
-    }
-    let mut winners = Vec::with_capacity(events.len());
-    for (claim, outcome) in claims.iter().zip(&mut outcomes) {
-        if *outcome == Outcome::Lost && events.contains(&claim.event.0) {
-            *outcome = Outcome::Won;
-            winners.push(claim);
-        }
-    }
-    let notes: Vec<_> = winners.iter().map(|claim| Note::of_claim(claim)).collect();
-    note_all(connection, &notes)?;
-    let effects = winners.iter().filter_map(|claim| claim.effect.as_ref().map(|effect| (claim, effect)));
-    let posts: Vec<_> = effects
-        .map(|(claim, effect)| Post {
-            key: claim_key(&claim.attempt, effect),
-            effect,
-            job: Some(&claim.attempt.job),
-        })
-        .collect();
-    if !posts.is_empty() {
-        // One that an earlier claim of its attempt has stored stays as it is.
-        let _stored = outbox::post_all(connection, &posts)?;
-    }
-    Ok(outcomes)
+    Ok(claims.iter().map(|claim| events.contains(&claim.event.0)).collect())
 }
 
 /// Locks the rows of a set. A reaper comes again, so it leaves out what somebody else has locked; a monitor and a person
 /// wait for it.
-fn lock(connection: &mut PgConnection, claims: &[Claim]) -> Result<BTreeSet<Option<i64>>, Fault> {
+fn lock(connection: &mut PgConnection, claims: &[&Claim]) -> Result<BTreeSet<Option<i64>>, Fault> {
     let jobs = Value::ints(claims, |claim| int_key(&claim.attempt.job.0));
     let comes_again = claims.iter().all(|claim| claim.by == Actor::Reaper);
     let statement = Statement::new(if comes_again { sql::LOCK_FREE } else { sql::LOCK }, [("jobs", jobs)]);
@@ -161,7 +65,7 @@ fn lock(connection: &mut PgConnection, claims: &[Claim]) -> Result<BTreeSet<Opti
 /// Whether there can be such a row: keys are integers here.
 fn can_match(claim: &Claim) -> bool {
     let run = claim.basis.run.as_ref();
-    claim.can_be_won() && run.is_none_or(|run| int_key(&run.0).is_some())
+    run.is_none_or(|run| int_key(&run.0).is_some())
 }
 
 /// Which statement settles.
@@ -190,7 +94,7 @@ impl Kind {
 fn update<'c>(kind: Kind, claims: &[&'c Claim]) -> Statement<'c> {
     let ints = |int: fn(&Claim) -> Option<i64>| Value::Ints(claims.iter().map(|claim| int(claim)).collect());
     let texts = |text: fn(&Claim) -> Option<&str>| {
-        Value::Texts(claims.iter().map(|claim| text(claim).map(super::statement::clean)).collect())
+        Value::Texts(claims.iter().map(|claim| text(claim).map(Cow::Borrowed)).collect())
     };
     let guard = [
         ("event", ints(|claim| Some(claim.event.0))),
@@ -214,56 +118,10 @@ fn update<'c>(kind: Kind, claims: &[&'c Claim]) -> Statement<'c> {
         Kind::Fail => Statement::new(sql::CLAIM_FAIL, guard).with([reason()]),
         Kind::Requeue => Statement::new(sql::CLAIM_REQUEUE, guard).with([
             reason(),
-            ("wait", ints(|claim| Some(requeue(claim).wait))),
-            ("keep", ints(|claim| Some(requeue(claim).keep))),
-            ("add", ints(|claim| Some(requeue(claim).add))),
-            ("cap", ints(|claim| requeue(claim).cap)),
+            ("wait", ints(|claim| Some(Requeue::of(claim).wait))),
+            ("keep", ints(|claim| Some(Requeue::of(claim).keep))),
+            ("add", ints(|claim| Some(Requeue::of(claim).add))),
+            ("cap", ints(|claim| Requeue::of(claim).cap)),
         ]),
     }
-}
-
-/// What a requeue does to the row beside putting it back.
-struct Requeue {
-    wait: i64,
-    keep: i64,
-    add: i64,
-    cap: Option<i64>,
-}
-
-fn requeue(claim: &Claim) -> Requeue {
-    let (wait, cap) = match claim.settlement {
-        Settlement::Requeue { wait, rescue_cap } => (bounded_millis(wait), rescue_cap),
-        Settlement::Done | Settlement::Fail | Settlement::Terminate | Settlement::Dismiss => (0, None),
-    };
-    let (keep, add) = match (cap, claim.by) {
-        (Some(_), Actor::Reaper | Actor::Monitor | Actor::Person) => (1, 1),
-        (None, Actor::Person) => (0, 0),
-        (None, Actor::Reaper | Actor::Monitor) => (1, 0),
-    };
-    Requeue { wait, keep, add, cap: cap.map(i64::from) }
-}
-
-/// Writes events.
-pub(super) fn note_all(connection: &mut PgConnection, notes: &[Note<'_>]) -> Result<(), Fault> {
-    let events = Statement::new(
-        sql::EVENTS,
-        [
-            ("id", Value::ints(notes, |note| Some(note.id.0))),
-            ("job", Value::ints(notes, |note| note.job.and_then(int_key))),
-            ("fence", Value::ints(notes, |note| note.fence.and_then(int_key))),
-            ("actor", Value::texts(notes, |note| Some(note.actor.as_str()))),
-            ("action", Value::texts(notes, |note| Some(note.action))),
-            ("rule", Value::texts(notes, |note| Some(note.rule))),
-            ("reason", Value::texts(notes, |note| Some(note.reason.as_ref()))),
-            ("from_status", Value::texts(notes, |note| note.from)),
-            ("to_status", Value::texts(notes, |note| Some(note.to))),
-            ("evidence", Value::texts(notes, |note| Some(&note.evidence))),
-            ("agent", Value::texts(notes, |note| note.agent)),
-            ("signature", Value::texts(notes, |note| note.signature.as_deref())),
-            ("run", Value::ints(notes, |note| note.run.and_then(int_key))),
-            ("young", Value::ints(notes, |note| note.young)),
-        ],
-    );
-    events.run(connection)?;
-    Ok(())
 }

@@ -2,8 +2,11 @@
 
 use diesel::PgConnection;
 
-use super::{fault::Fault, sql, statement::Statement};
-use crate::StoreError;
+use super::sql;
+use crate::{
+    StoreError,
+    database::{Fault, Statement},
+};
 
 /// What a column has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,18 +8,16 @@ use std::{
 use diesel::PgConnection;
 use reaper_core::{JobId, node::LostAttempts};
 
-use super::{
-    fault::Fault,
-    pool::Session,
-    schema, sql,
-    statement::{Form, Named, RawRow, Statement, Value},
-};
+use super::{pool::Session, schema, sql};
 use crate::{
-    books::clock,
+    database::{
+        Fault, Form, Named, Statement, Value,
+        books::clock,
+        parts::{Reading, since},
+        row::{RawRow, raw_job},
+        values::sql_limit,
+    },
     facts::{Cursor, Here, Page, Wanted},
-    parts::{Reading, since},
-    row::raw_job,
-    values::sql_limit,
 };
 
 /// A statement that finds rows, with its form. The names of its values are the same in every load, and there are many.
@@ -83,16 +81,15 @@ pub(super) fn load(
     from: &Cursor,
     limit: usize,
 ) -> Result<Page, Fault> {
-    let (mut found, reading) = find(session.connection, CHECKED.of(wanted), wanted, from, limit)?;
-    schema::check_row(&mut session, found.first_mut(), database)?;
-    found.iter_mut().skip(1).for_each(skip_check);
+    let (found, reading) = find(session.connection, CHECKED.of(wanted), wanted, from, limit)?;
+    let found = schema::checked(&mut session, found, database)?;
     read(session.connection, found, reading)
 }
 
 /// The first page within a call that has looked at the schema already.
 pub(super) fn load_on(connection: &mut PgConnection, wanted: &Wanted, limit: usize) -> Result<Page, Fault> {
     let (mut found, reading) = find(connection, UNCHECKED.of(wanted), wanted, &Cursor::default(), limit)?;
-    found.iter_mut().for_each(skip_check);
+    found.iter_mut().for_each(schema::skip_check);
     read(connection, found, reading)
 }
 
@@ -142,8 +139,4 @@ fn read(connection: &mut PgConnection, found: Vec<RawRow>, mut reading: Reading)
         }
     }
     Ok(reading.end(clock(now)?))
-}
-
-fn skip_check(row: &mut RawRow) {
-    let (_version, _triggers) = (row.next(), row.next());
 }

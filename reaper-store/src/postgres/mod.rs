@@ -2,38 +2,33 @@
 
 use diesel::PgConnection;
 
-mod attempts;
 mod claims;
 mod connection;
-mod control;
-mod facts;
+mod driver;
 mod fault;
 mod foreign;
-mod history;
-mod instances;
 mod load;
-mod migrate;
-mod nodes;
 mod options;
-mod outbox;
 mod pool;
 mod schema;
 mod script;
 mod sql;
-mod statement;
+mod take;
 mod url;
 
 pub use connection::connect;
 pub use options::{Options, Pooling};
 
 #[cfg(feature = "contract")]
-pub(crate) use migrate::scripts;
+pub(crate) use script::scripts;
 
-use self::{
-    fault::Fault,
-    pool::{Failed, Phase, Pool},
+use self::pool::Pool;
+use crate::{
+    Claim, StoreError,
+    attempts::{Launcher, Taken, Wants},
+    database::{Database, Failed, Fault, Phase, Statement, Value, books::int, row::RawRow},
+    facts::{Cursor, Page, Wanted},
 };
-use crate::StoreError;
 
 /// A jobs table in a PostgreSQL database.
 ///
@@ -56,21 +51,18 @@ impl PostgresStore {
         store.pool.read(|_| Ok(()))?;
         Ok(store)
     }
+}
 
-    /// The database, as errors name it.
-    fn database(&self) -> &str {
-        &self.pool.named().database
-    }
+impl Database for PostgresStore {
+    type Driver = PgConnection;
 
-    /// Reads, in a database that is prepared.
     fn read<T>(&self, read: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
         self.pool.read(|mut session| {
-            schema::check(&mut session, self.database())?;
+            schema::check(&mut session, self.name())?;
             read(session.connection)
         })
     }
 
-    /// Writes, in a database that is prepared, and says where it failed.
     fn write_in_phases<T>(&self, write: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, Failed> {
         self.pool.write(|mut session| {
             schema::prepare(&mut session, &self.pool)?;
@@ -78,12 +70,57 @@ impl PostgresStore {
         })
     }
 
-    /// Writes, in a database that is prepared.
-    fn write<T>(&self, write: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.write_in_phases(write).map_err(Self::failure)
+    fn look<T>(&self, look: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.pool.read(|session| look(session.connection))
     }
 
-    /// What a write that failed is to whoever called.
+    fn write_as_is<T>(&self, write: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.pool.write(|session| write(session.connection)).map_err(Self::failure)
+    }
+
+    fn alter<T>(&self, alter: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let altered = self.pool.write(|session| {
+            let connection = session.connection;
+            Statement::new(sql::MIGRATION_LOCK, []).first_row(connection)?;
+            alter(connection)
+        });
+        self.pool.forget();
+        altered.map_err(Self::failure)
+    }
+
+    fn begin<T>(
+        &self,
+        first: &Statement<'_>,
+        then: impl FnOnce(&mut PgConnection, Vec<RawRow>, Option<u64>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.pool.read(|mut session| {
+            let rows = first.rows(session.connection)?;
+            let rows = schema::checked(&mut session, rows, self.name())?;
+            then(session.connection, rows, None)
+        })
+    }
+
+    fn page(&self, wanted: &Wanted, from: &Cursor, limit: usize) -> Result<Page, StoreError> {
+        self.pool.read(|session| load::load(session, self.name(), wanted, from, limit))
+    }
+
+    fn take_next(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
+        take::take_oldest(self, wants, launcher)
+    }
+
+    /// A transaction that is still on its way to its end holds its rows, so they are waited for first.
+    fn has_settled(&self, claims: &[Claim]) -> Result<bool, StoreError> {
+        self.pool.apart(|connection| {
+            self.await_end(connection, Value::ints(claims, |claim| claim.attempt.job.as_int()))?;
+            let ids = Value::ints(claims, |claim| Some(claim.event.0));
+            Ok(int(Statement::new(sql::EVENTS_KNOWN, [("ids", ids)]).first_row(connection)?) > 0)
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.pool.named().database
+    }
+
     fn failure(failed: Failed) -> StoreError {
         let Failed { error, phase } = failed;
         match phase {
@@ -91,6 +128,10 @@ impl PostgresStore {
             Phase::Before | Phase::Refused => error,
             Phase::Commit => StoreError::OutcomeUnknown(error.to_string()),
         }
+    }
+
+    fn is_whole(error: &StoreError) -> bool {
+        fault::is_whole(error)
     }
 }
 

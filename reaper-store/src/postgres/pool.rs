@@ -12,11 +12,14 @@ use diesel::{
 
 use super::{
     connection::establish,
-    fault::{Fault, Named, is_gone},
+    fault::{Named, is_gone},
     options::{Options, Pooling},
     url::Url,
 };
-use crate::StoreError;
+use crate::{
+    StoreError,
+    database::{Failed, Fault, Phase},
+};
 
 /// A connection, and whether all that it must find was looked through on it.
 struct Link {
@@ -35,24 +38,6 @@ pub(super) struct Session<'c> {
     pub(super) connection: &'c mut PgConnection,
     /// Whether all that a migration makes was found there once.
     pub(super) is_verified: &'c mut bool,
-}
-
-/// Where a write failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Before or in BEGIN, or inside the transaction, which was rolled back: nothing was changed.
-    Before,
-    /// In COMMIT, which the server answered with an error: a constraint that was deferred, a standby that is gone.
-    Refused,
-    /// In COMMIT, and no answer came.
-    Commit,
-}
-
-/// A write that failed.
-#[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) error: StoreError,
-    pub(super) phase: Phase,
 }
 
 /// A few connections to one database. A caller takes one for the time of a call; more callers at once make more.
@@ -113,7 +98,7 @@ impl Pool {
 
     /// Writes in one transaction: all of it is kept, or nothing.
     pub(super) fn write<T>(&self, write: impl FnOnce(Session<'_>) -> Result<T, Fault>) -> Result<T, Failed> {
-        let before = |error| Failed { error, phase: Phase::Before };
+        let before = Failed::before;
         if self.options.read_only {
             return Err(before(StoreError::ReadOnly(self.named.database.clone())));
         }

@@ -1,14 +1,16 @@
 //! Whether a database is prepared: by this version of Reaper, not by a newer one, and still.
 
+use diesel::PgConnection;
+
 use super::{
-    fault::Fault,
-    migrate::{self, LATEST},
     options::setting,
     pool::{Pool, Session},
-    sql,
-    statement::{RawRow, Statement},
+    script, sql,
 };
-use crate::StoreError;
+use crate::{
+    StoreError,
+    database::{Fault, Statement, absent, check_version, row::RawRow},
+};
 
 /// Fails unless the latest migration that was run is this program's latest, and its triggers are there.
 ///
@@ -36,10 +38,10 @@ pub(super) fn prepare(session: &mut Session<'_>, pool: &Pool) -> Result<(), Faul
 /// Judges the first two columns of a row: the latest version, and the number of triggers.
 pub(super) fn check_row(session: &mut Session<'_>, row: Option<&mut RawRow>, database: &str) -> Result<(), Fault> {
     let (version, triggers) = row.map_or((None, None), |row| (row.next_text(), row.next_int()));
-    check_version(version.as_deref(), database)?;
-    let is_whole = triggers == Some(migrate::triggers());
+    check_version::<PgConnection>(version.as_deref(), database)?;
+    let is_whole = triggers == Some(script::triggers());
     if !is_whole || !*session.is_verified {
-        let absent = migrate::absent(session.connection)?;
+        let absent = absent(session.connection)?;
         if !absent.is_empty() || !is_whole {
             let problem = match absent.is_empty() {
                 true => "one of its triggers has a name of Reaper's and is not Reaper's".into(),
@@ -52,14 +54,18 @@ pub(super) fn check_row(session: &mut Session<'_>, row: Option<&mut RawRow>, dat
     Ok(())
 }
 
-fn check_version(version: Option<&str>, database: &str) -> Result<(), Fault> {
-    let not_migrated = |problem: String| StoreError::NotMigrated { database: database.into(), problem };
-    match version {
-        Some(LATEST) => Ok(()),
-        Some(newer) if newer > LATEST => {
-            Err(StoreError::NewerSchema { database: database.into(), found: newer.into() }.into())
-        }
-        Some(older) => Err(not_migrated(format!("it is at migration {older}, not {LATEST}")).into()),
-        None => Err(not_migrated("no migration was run".into()).into()),
-    }
+/// Judges the first two columns of the first row, and gives the rows without them.
+pub(super) fn checked(
+    session: &mut Session<'_>,
+    mut rows: Vec<RawRow>,
+    database: &str,
+) -> Result<Vec<RawRow>, Fault> {
+    check_row(session, rows.first_mut(), database)?;
+    rows.iter_mut().skip(1).for_each(skip_check);
+    Ok(rows)
+}
+
+/// Leaves the first two columns of a row out.
+pub(super) fn skip_check(row: &mut RawRow) {
+    let (_version, _triggers) = (row.next(), row.next());
 }

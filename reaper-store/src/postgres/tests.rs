@@ -4,8 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use reaper_core::Attempt;
 
-use super::{Options, sql, statement::Statement};
-use crate::{Attempts as _, Facts as _, StoreError, attempts::Written, contract::postgres::Database};
+use super::{Options, sql};
+use crate::{
+    Attempts as _, Facts as _, StoreError,
+    attempts::Written,
+    contract::postgres::Database,
+    database::{Database as _, Statement},
+};
 
 #[test]
 fn a_connection_that_saw_a_panic_is_dropped() {

@@ -4,11 +4,8 @@ use std::{path::Path, time::Duration};
 
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _, result::ConnectionError};
 
-use super::{
-    fault::{Fault, Named},
-    pool::Pool,
-};
-use crate::StoreError;
+use super::{fault::Named, pool::Pool};
+use crate::{StoreError, database::Fault};
 
 /// What a store may do with its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

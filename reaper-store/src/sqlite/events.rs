@@ -4,12 +4,8 @@ use std::sync::Arc;
 
 use diesel::SqliteConnection;
 
-use super::{
-    fault::Fault,
-    sql,
-    statement::{Form, Named, Statement},
-};
-use crate::books::Note;
+use super::sql;
+use crate::database::{Fault, Form, Named, Statement, books::Note};
 
 /// Writes events, in their order.
 pub(super) fn note_all(connection: &mut SqliteConnection, notes: &[Note<'_>]) -> Result<(), Fault> {

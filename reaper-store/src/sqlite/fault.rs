@@ -2,28 +2,7 @@
 
 use diesel::result::Error;
 
-use crate::StoreError;
-
-/// What can end a step inside the adapter.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The driver's word.
-    Driver(Error),
-    /// One that is a store's error already.
-    Store(StoreError),
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Driver(error)
-    }
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
+use crate::{StoreError, database::Fault};
 
 /// What a database is called in its errors, and how long one waits for it.
 #[derive(Clone, Debug)]

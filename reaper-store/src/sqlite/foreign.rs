@@ -2,8 +2,11 @@
 
 use diesel::SqliteConnection;
 
-use super::{fault::Fault, sql, statement::Statement};
-use crate::StoreError;
+use super::sql;
+use crate::{
+    StoreError,
+    database::{Fault, Statement},
+};
 
 /// A table of the contract: its name, and its columns with the types that they would have.
 struct Contract {

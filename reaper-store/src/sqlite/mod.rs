@@ -3,36 +3,37 @@
 use std::{path::Path, time::Duration};
 
 use diesel::{SqliteConnection, connection::SimpleConnection as _};
+use reaper_core::Timestamp;
 
-mod attempts;
 mod claims;
 mod connection;
-mod control;
+mod driver;
 mod events;
-mod facts;
 mod fault;
 mod foreign;
-mod history;
-mod instances;
 mod load;
-mod migrate;
-mod nodes;
-mod outbox;
 mod pool;
 mod schema;
 mod script;
 mod sql;
-mod statement;
+mod take;
 
 pub use connection::connect;
 
 use self::{
     connection::{Access, check_format},
-    fault::Fault,
-    pool::{Failed, Phase, Pool},
-    statement::Statement,
+    pool::Pool,
 };
-use crate::StoreError;
+use crate::{
+    Claim, StoreError,
+    attempts::{Launcher, Taken, Wants},
+    database::{
+        Database, Failed, Fault, Phase, Statement, Value,
+        books::int,
+        row::{RawRow, instant},
+    },
+    facts::{Cursor, Page, Upcoming, Wanted},
+};
 
 /// What happens to the journal mode of a database that another program has made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,16 +102,11 @@ impl SqliteStore {
         Ok(Self { pool, journal: options.journal })
     }
 
-    /// The file, as errors name it.
-    fn database(&self) -> &str {
-        &self.pool.named().database
-    }
-
     /// Makes the file where there is none and it may be made, and sets the journal mode: of a new database, and of
     /// another where that was asked for.
     fn create(&self) -> Result<(), StoreError> {
         if self.pool.access() == Access::Read {
-            return Err(StoreError::ReadOnly(self.database().into()));
+            return Err(StoreError::ReadOnly(self.name().into()));
         }
         let mut connection = self.pool.fresh(self.pool.access())?;
         let created = (|| {
@@ -125,12 +121,7 @@ impl SqliteStore {
     }
 
     /// Reads, in a database that is prepared. All statements see one state of it; they also share one lock, which costs
-    /// more than a short statement.
-    fn read<T>(&self, read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.read_version(|connection, _| read(connection))
-    }
-
-    /// The same for whoever also wants the [version](crate::Facts::version) of what is read.
+    /// more than a short statement. Also given is the version of what is read.
     fn read_version<T>(
         &self,
         read: impl FnOnce(&mut SqliteConnection, u64) -> Result<T, Fault>,
@@ -138,35 +129,118 @@ impl SqliteStore {
         self.pool.read(|mut session| {
             // Where anything fails the connection is dropped, and the transaction with it.
             Statement::new(sql::BEGIN, []).run(session.connection)?;
-            let data = schema::check(&mut session, self.database())?;
+            let data = schema::check(&mut session, self.name())?;
             let value = read(session.connection, session.version(data))?;
             Statement::new(sql::END, []).run(session.connection)?;
             Ok(value)
         })
     }
+}
 
-    /// Writes, in a database that is prepared, and says where it failed.
+impl Database for SqliteStore {
+    type Driver = SqliteConnection;
+
+    fn read<T>(&self, read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.read_version(|connection, _| read(connection))
+    }
+
     fn write_in_phases<T>(
         &self,
         write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, Failed> {
         self.pool.write(|mut session| {
-            schema::check(&mut session, self.database())?;
+            schema::check(&mut session, self.name())?;
             write(session.connection)
         })
     }
 
-    /// Writes, in a database that is prepared.
-    fn write<T>(&self, write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.write_in_phases(write).map_err(Self::failure)
+    fn look<T>(&self, look: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.pool.read(|session| {
+            check_format(session.connection)?;
+            look(session.connection)
+        })
     }
 
-    /// What a write that failed is to whoever called.
+    fn write_as_is<T>(
+        &self,
+        write: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.pool.write(|session| write(session.connection)).map_err(Self::failure)
+    }
+
+    fn alter<T>(&self, alter: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let altered = self.pool.write(|session| {
+            check_format(session.connection)?;
+            alter(session.connection)
+        });
+        self.pool.forget();
+        altered.map_err(Self::failure)
+    }
+
+    fn begin<T>(
+        &self,
+        first: &Statement<'_>,
+        then: impl FnOnce(&mut SqliteConnection, Vec<RawRow>, Option<u64>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.read_version(|connection, version| {
+            let rows = first.rows(connection)?;
+            then(connection, rows, Some(version))
+        })
+    }
+
+    fn page(&self, wanted: &Wanted, from: &Cursor, limit: usize) -> Result<Page, StoreError> {
+        self.read(|connection| load::load(connection, wanted, from, limit))
+    }
+
+    fn token(&self) -> Result<Option<u64>, StoreError> {
+        self.pool.read(schema::version).map(Some)
+    }
+
+    fn next_due(&self, exits_until: Timestamp, started_until: Timestamp) -> Result<Option<Upcoming>, StoreError> {
+        let limits = [
+            ("exits_until", exits_until.timestamp_millis().into()),
+            ("started_until", started_until.timestamp_millis().into()),
+        ];
+        self.read(|connection| {
+            let row = Statement::new(sql::UPCOMING, limits).first_row(connection)?;
+            Ok(row.map(|mut row| {
+                let mut next = || row.next_int().and_then(instant);
+                Upcoming { exit: next(), start: next(), effect: next() }
+            }))
+        })
+    }
+
+    fn take_next(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
+        take::take_oldest(self, wants, launcher)
+    }
+
+    fn has_settled(&self, claims: &[Claim]) -> Result<bool, StoreError> {
+        let ids = Value::ints(claims, |claim| Some(claim.event.0));
+        let known = Statement::new(sql::EVENTS_KNOWN, [("ids", ids)]);
+        self.read(|connection| Ok(int(known.first_row(connection)?) > 0))
+    }
+
+    fn make(&self) -> Result<(), StoreError> {
+        self.create()
+    }
+
+    fn is_there(&self) -> bool {
+        self.pool.access() != Access::Create || self.pool.path().exists()
+    }
+
+    fn name(&self) -> &str {
+        &self.pool.named().database
+    }
+
     fn failure(failed: Failed) -> StoreError {
         let Failed { error, phase } = failed;
         // SQLite says these before anything of the commit is done, and rolls back.
         let undone = matches!(error, StoreError::Busy { .. } | StoreError::Full(_) | StoreError::ReadOnly(_));
         if phase == Phase::Before || undone { error } else { StoreError::OutcomeUnknown(error.to_string()) }
+    }
+
+    fn is_whole(error: &StoreError) -> bool {
+        fault::is_whole(error)
     }
 }
 

@@ -14,9 +14,12 @@ use diesel::{SqliteConnection, result::Error};
 
 use super::{
     connection::{Access, FileId, establish, millis},
-    fault::{Fault, Named},
+    fault::Named,
 };
-use crate::StoreError;
+use crate::{
+    StoreError,
+    database::{Failed, Fault, Phase},
+};
 
 /// A connection and the file that it is to.
 struct Link {
@@ -63,22 +66,6 @@ impl Session<'_> {
         let data = u32::try_from(data & i64::from(u32::MAX)).unwrap_or_default();
         u64::from(self.era) << u32::BITS | u64::from(data)
     }
-}
-
-/// Where a write failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Before or in BEGIN, or inside the transaction, which was rolled back: nothing was changed.
-    Before,
-    /// In COMMIT.
-    Commit,
-}
-
-/// A write that failed.
-#[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) error: StoreError,
-    pub(super) phase: Phase,
 }
 
 /// A few connections to one file. A caller takes one for the time of a call; more callers at once make more.
@@ -143,7 +130,7 @@ impl Pool {
 
     /// Writes in one immediate transaction: all of it is kept, or nothing.
     pub(super) fn write<T>(&self, write: impl FnOnce(Session<'_>) -> Result<T, Fault>) -> Result<T, Failed> {
-        let before = |error| Failed { error, phase: Phase::Before };
+        let before = Failed::before;
         if self.access == Access::Read {
             return Err(before(StoreError::ReadOnly(self.named.database.clone())));
         }

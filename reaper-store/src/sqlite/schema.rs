@@ -3,14 +3,13 @@
 use diesel::SqliteConnection;
 
 use super::{
-    fault::Fault,
-    migrate,
-    migrate::LATEST,
     pool::{Session, Verified},
     sql,
-    statement::Statement,
 };
-use crate::StoreError;
+use crate::{
+    StoreError,
+    database::{Fault, Statement, absent, check_version},
+};
 
 /// Fails unless the latest migration that was run is this program's latest, and all that it made is there.
 ///
@@ -26,9 +25,9 @@ pub(super) fn check(session: &mut Session<'_>, database: &str) -> Result<i64, Fa
     }
     let schema = first_int(session.connection, sql::SCHEMA_VERSION)?;
     let version = Statement::new(sql::VERSION, []).first_row(session.connection)?;
-    check_version(version.and_then(|mut row| row.next_text()).as_deref(), database)?;
+    check_version::<SqliteConnection>(version.and_then(|mut row| row.next_text()).as_deref(), database)?;
     if session.verified.map(|verified| verified.schema) != schema {
-        let absent = migrate::absent(session.connection)?;
+        let absent = absent(session.connection)?;
         if !absent.is_empty() {
             let problem = format!("it lacks {}", absent.join(", "));
             return Err(StoreError::NotMigrated { database: database.into(), problem }.into());
@@ -50,18 +49,6 @@ pub(super) fn version(session: Session<'_>) -> Result<u64, Fault> {
 fn data_version(connection: &mut SqliteConnection) -> Result<i64, Fault> {
     let untold = || StoreError::Corrupt { what: "data version", problem: "SQLite does not tell it".into() };
     Ok(first_int(connection, sql::DATA_VERSION)?.ok_or_else(untold)?)
-}
-
-fn check_version(version: Option<&str>, database: &str) -> Result<(), Fault> {
-    let not_migrated = |problem: String| StoreError::NotMigrated { database: database.into(), problem };
-    match version {
-        Some(LATEST) => Ok(()),
-        Some(newer) if newer > LATEST => {
-            Err(StoreError::NewerSchema { database: database.into(), found: newer.into() }.into())
-        }
-        Some(older) => Err(not_migrated(format!("it is at migration {older}, not {LATEST}")).into()),
-        None => Err(not_migrated("no migration was run".into()).into()),
-    }
 }
 
 fn first_int(connection: &mut SqliteConnection, sql: &'static str) -> Result<Option<i64>, Fault> {

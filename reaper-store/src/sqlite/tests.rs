@@ -6,12 +6,13 @@ use diesel::connection::SimpleConnection as _;
 use reaper_core::{Alert, Attempt, Effect, JobId, Status};
 use tempfile::TempDir;
 
-use super::{Options, SqliteStore, sql, statement::Statement};
+use super::{Options, SqliteStore, sql};
 use crate::{
     Attempts as _, Claim, Claims as _, Facts as _, History as _, Outbox as _, Outcome, Schema as _, Settlement,
     StoreError,
     attempts::{Enqueued, Launcher, NewJob, Wants, Written},
     claims::{Actor, EventId},
+    database::{Database as _, Statement, after_commit},
     history::Query,
     outbox::Posted,
 };
@@ -109,13 +110,13 @@ fn a_commit_with_an_unknown_outcome_is_looked_up() {
     let (folder, store) = store();
     let claim = taken(&store);
     let broken = || StoreError::Database("disk I/O error".into());
-    let look_up = || store.look_up(std::slice::from_ref(&claim), vec![Outcome::Won], broken());
+    let look_up = || after_commit(&store, std::slice::from_ref(&claim), vec![Outcome::Won], broken());
     assert!(matches!(look_up(), Err(StoreError::Database(_))), "no event: nothing was changed");
     assert_eq!(store.settle(std::slice::from_ref(&claim)).unwrap(), [Outcome::Won]);
     assert_eq!(look_up().unwrap(), [Outcome::Won], "the event is there: it was won");
     // Nothing was to be won: there is nothing to be in doubt about.
     let other = Claim { event: EventId::draw(), ..claim.clone() };
-    assert_eq!(store.look_up(&[other], vec![Outcome::Lost], broken()).unwrap(), [Outcome::Lost]);
+    assert_eq!(after_commit(&store, &[other], vec![Outcome::Lost], broken()).unwrap(), [Outcome::Lost]);
     std::fs::rename(folder.path().join("jobs.db"), folder.path().join("gone.db")).unwrap();
     let problem = look_up().unwrap_err();
     assert!(matches!(&problem, StoreError::OutcomeUnknown(_)), "{problem:?}");

@@ -171,6 +171,32 @@ fn f40_rows_that_the_owner_refuses_are_left_out() {
     }
 }
 
+/// What the owner's schema refuses at the commit alone is no more than these rows' trouble.
+#[test]
+fn f40_rows_that_break_a_deferred_constraint_are_left_out() {
+    let database = Database::adopted("");
+    database.program.run(
+        "CREATE TABLE seen (job INTEGER REFERENCES jobs (id) DEFERRABLE INITIALLY DEFERRED);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+         INSERT INTO jobs (agent, repo, status, pid) SELECT 'a', 'r', 'running', i FROM n;
+         CREATE TRIGGER owner AFTER UPDATE OF status ON jobs WHEN NEW.id IN (3, 17)
+         BEGIN INSERT INTO seen VALUES (4711); END",
+    );
+    let claims: Vec<_> = (1..=20).map(|id| claim(&database.job(id), Settlement::Fail)).collect();
+    let outcomes = database.store.settle(&claims).unwrap();
+    for (id, outcome) in (1..=20).zip(outcomes) {
+        let status = database.job(id).status;
+        match (id, outcome) {
+            (3 | 17, Outcome::Refused(why)) => {
+                assert!(why.contains("FOREIGN KEY"), "{why}");
+                assert_eq!(status, Status::Running);
+            }
+            (_, outcome) => assert_eq!((outcome, status), (Outcome::Won, Status::Failed), "job {id}"),
+        }
+    }
+    assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_events"), Some(18));
+}
+
 /// What a claim brings about is stored with it or it is none: a job whose effect cannot be stored is left as it is, and those beside
 /// it are settled.
 #[test]

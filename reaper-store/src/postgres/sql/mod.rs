@@ -62,7 +62,7 @@ macro_rules! text {
     };
 }
 
-/// The columns of `jobs j` for a [`RawJob`](crate::row::RawJob).
+/// The columns of `jobs j` for a [`RawJob`](crate::database::row::RawJob).
 macro_rules! job_columns {
     () => {
         concat!(
@@ -156,3 +156,14 @@ mod tests;
 pub(super) use self::{
     books::*, claims::*, figures::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*,
 };
+
+/// Those of the texts that are the same calls on every database.
+macro_rules! same_calls {
+    ($($name:ident)*) => {
+        impl crate::database::Texts for diesel::PgConnection {
+            $(const $name: &'static str = $name;)*
+        }
+    };
+}
+
+each_text!(same_calls);

@@ -171,7 +171,7 @@ mod plans {
 
     /// A text with numbered places, their names and types.
     fn prepared(text: &'static str) -> (String, Vec<(&'static str, &'static str)>) {
-        let form = crate::form::Form::new::<()>(text, &[]);
+        let form = crate::database::Form::new::<()>(text, &[]);
         let (mut sql, mut places) = (String::new(), Vec::new());
         for (before, name, _) in form.places() {
             sql.push_str(before);

@@ -31,7 +31,7 @@ macro_rules! host {
     };
 }
 
-/// The columns of [`RawJob`](crate::row::RawJob), of `jobs j LEFT JOIN tasks t`.
+/// The columns of [`RawJob`](crate::database::row::RawJob), of `jobs j LEFT JOIN tasks t`.
 macro_rules! job_columns {
     () => {
         "j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, \
@@ -64,3 +64,14 @@ mod worker;
 mod tests;
 
 pub(super) use self::{books::*, claims::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*};
+
+/// Those of the texts that are the same calls on every database.
+macro_rules! same_calls {
+    ($($name:ident)*) => {
+        impl crate::database::Texts for diesel::SqliteConnection {
+            $(const $name: &'static str = $name;)*
+        }
+    };
+}
+
+each_text!(same_calls);

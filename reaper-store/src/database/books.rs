@@ -8,6 +8,7 @@ use reaper_core::{
     job::{Exit, Key},
 };
 
+use super::row::{Raw, RawRow, instant};
 use crate::{
     Claim, Settlement, StoreError,
     attempts::WitnessedExit,
@@ -15,7 +16,6 @@ use crate::{
     history::{Deaths, Event, Rescues},
     nodes::NodeRow,
     outbox::{EffectState, OutboxRow},
-    row::{Raw, RawRow, instant},
 };
 
 /// The database's clock, from milliseconds.

@@ -13,6 +13,18 @@ pub(crate) struct Script {
     pub(crate) down: &'static str,
 }
 
+/// The migration of a database by its version and name.
+macro_rules! script {
+    ($database:literal, $version:literal, $name:literal) => {
+        $crate::database::Script {
+            version: $version,
+            name: concat!($version, "_", $name),
+            up: include_str!(concat!("../../migrations/", $database, "/", $version, "_", $name, "/up.sql")),
+            down: include_str!(concat!("../../migrations/", $database, "/", $version, "_", $name, "/down.sql")),
+        }
+    };
+}
+
 impl Script {
     /// What the script makes.
     pub(crate) fn makes(&self) -> impl Iterator<Item = Made<'static>> {

@@ -3,42 +3,36 @@
 use reaper_core::{NodeId, NodeState};
 
 use super::{
-    SqliteStore,
-    events::note_all,
-    sql,
-    statement::{Statement, Value},
+    Database, Driver as _, Statement, Texts, Value,
+    books::{Note, node, node_state},
+    values::bounded_millis,
 };
 use crate::{
     Nodes, StoreError,
-    books::{Note, node, node_state},
     nodes::{Beaten, Boots, DECLARED_TTL, NodeBeat, NodeRow},
-    values::bounded_millis,
 };
 
-impl Nodes for SqliteStore {
+impl<S: Database> Nodes for S {
     fn beat_node(&self, beat: &NodeBeat) -> Result<Beaten, StoreError> {
         // The schema is not looked at: a beat is true on a newer one, too.
-        let beaten = self.pool.write(|session| {
-            let statement = of(sql::BEAT_NODE, &beat.id)
-                .with([("ttl", bounded_millis(beat.ttl).into()), ("reaper", (&beat.reaper).into())]);
-            Ok(statement.run(session.connection)?)
-        });
-        Ok(match beaten.map_err(Self::failure)? {
+        let statement = of(S::Driver::BEAT_NODE, &beat.id)
+            .with([("ttl", bounded_millis(beat.ttl).into()), ("reaper", (&beat.reaper).into())]);
+        Ok(match self.write_as_is(|connection| Ok(statement.run(connection)?))? {
             0 => Beaten::DeclaredDead,
             _ => Beaten::Up,
         })
     }
 
     fn retire_node(&self, id: &NodeId) -> Result<(), StoreError> {
-        self.write(|connection| Ok(of(sql::RETIRE_NODE, id).run(connection).map(drop)?))
+        self.write(|connection| Ok(of(S::Driver::RETIRE_NODE, id).run(connection).map(drop)?))
     }
 
     fn revive_node(&self, id: &NodeId) -> Result<bool, StoreError> {
         self.write(|connection| {
-            if of(sql::REVIVE_NODE, id).run(connection)? == 0 {
+            if of(S::Driver::REVIVE_NODE, id).run(connection)? == 0 {
                 return Ok(false);
             }
-            note_all(connection, &[Note::of_revival(id)])?;
+            connection.note_all(&[Note::of_revival(id)])?;
             Ok(true)
         })
     }
@@ -48,21 +42,21 @@ impl Nodes for SqliteStore {
             let boots = match boots {
                 Boots::One(boot) => vec![boot.clone()],
                 Boots::All => {
-                    let rows = Statement::new(sql::BOOTS, [("host", host.into())]).rows(connection)?;
+                    let rows = Statement::new(S::Driver::BOOTS, [("host", host.into())]).rows(connection)?;
                     rows.into_iter().filter_map(|mut row| row.next_text()).collect()
                 }
             };
             let mut declared = Vec::new();
             for boot in boots {
                 let id = NodeId { host: host.to_owned(), boot };
-                let stored = of(sql::NODE_STATE, &id).first_row(connection)?;
+                let stored = of(S::Driver::NODE_STATE, &id).first_row(connection)?;
                 let before = node_state(stored.and_then(|mut row| row.next_text()))?;
                 if before == Some(NodeState::DeclaredDead) {
                     continue;
                 }
                 let ttl = Value::from(bounded_millis(DECLARED_TTL));
-                of(sql::DECLARE_NODE, &id).with([("ttl", ttl)]).run(connection)?;
-                note_all(connection, &[Note::of_declaration(&id, before)])?;
+                of(S::Driver::DECLARE_NODE, &id).with([("ttl", ttl)]).run(connection)?;
+                connection.note_all(&[Note::of_declaration(&id, before)])?;
                 declared.push(id);
             }
             Ok(declared)
@@ -71,7 +65,7 @@ impl Nodes for SqliteStore {
 
     fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
         self.read(|connection| {
-            let rows = Statement::new(sql::NODES, []).rows(connection)?;
+            let rows = Statement::new(S::Driver::NODES, []).rows(connection)?;
             Ok(rows.into_iter().map(node).collect::<Result<_, _>>()?)
         })
     }

@@ -2,36 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use diesel::PgConnection;
 use reaper_core::{JobId, TaskId, Timestamp};
 
 use super::{
-    PostgresStore,
-    fault::Fault,
-    load::load,
-    sql,
-    statement::{Statement, Value, int_key},
-};
-use crate::{
-    Facts, StoreError,
+    Database, Driver, Fault, Statement, Texts, Value,
     books::{clock, int},
-    facts::{Census, Cursor, Here, Page, Row, StalledTask, Wanted},
     row::{RawJob, instant, raw_job},
     values::sql_limit,
 };
+use crate::{
+    Facts, StoreError,
+    facts::{Census, Cursor, Here, Page, Row, StalledTask, Upcoming, Wanted},
+};
 
-impl Facts for PostgresStore {
+impl<S: Database> Facts for S {
     fn now(&self) -> Result<Timestamp, StoreError> {
         self.read(now)
     }
 
     fn load(&self, wanted: &Wanted, from: &Cursor, limit: usize) -> Result<Page, StoreError> {
-        self.pool.read(|session| load(session, self.database(), wanted, from, limit))
+        self.page(wanted, from, limit)
+    }
+
+    fn version(&self) -> Result<Option<u64>, StoreError> {
+        self.token()
+    }
+
+    fn upcoming(&self, exits_until: Timestamp, started_until: Timestamp) -> Result<Option<Upcoming>, StoreError> {
+        self.next_due(exits_until, started_until)
     }
 
     fn job(&self, job: &JobId) -> Result<Option<Row>, StoreError> {
         self.read(|connection| {
-            let row = Statement::new(sql::JOB, [("job", int_key(&job.0).into())]).first_row(connection)?;
+            let row = Statement::new(S::Driver::JOB, [("job", (&job.0).into())]).first_row(connection)?;
             Ok(row.and_then(|mut row| raw_job(&mut row)).map(RawJob::parse))
         })
     }
@@ -39,7 +42,7 @@ impl Facts for PostgresStore {
     fn running(&self, at_most: u64) -> Result<u64, StoreError> {
         let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
         self.read(|connection| {
-            let counted = Statement::new(sql::RUNNING, [("limit", limit.into())]);
+            let counted = Statement::new(S::Driver::RUNNING, [("limit", limit.into())]);
             Ok(int(counted.first_row(connection)?).min(at_most))
         })
     }
@@ -48,7 +51,7 @@ impl Facts for PostgresStore {
         let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
         self.read(|connection| {
             let counted = Statement::new(
-                sql::BEATING,
+                S::Driver::BEATING,
                 [
                     ("after", after.timestamp_millis().into()),
                     ("host", here.host.as_str().into()),
@@ -63,12 +66,12 @@ impl Facts for PostgresStore {
     fn census(&self) -> Result<Census, StoreError> {
         self.read(|connection| {
             let mut jobs = BTreeMap::<_, u64>::new();
-            for mut row in Statement::new(sql::CENSUS, []).rows(connection)? {
+            for mut row in Statement::new(S::Driver::CENSUS, []).rows(connection)? {
                 let status = row.next_shown().unwrap_or_else(|| "NULL".into());
                 let count = jobs.entry(status).or_default();
                 *count = count.saturating_add(int(Some(row)));
             }
-            let oldest = Statement::new(sql::OLDEST_RUNNING, []).first_row(connection)?;
+            let oldest = Statement::new(S::Driver::OLDEST_RUNNING, []).first_row(connection)?;
             let oldest_running = oldest.and_then(|mut row| {
                 let id = row.next_int()?;
                 Some((JobId::from(id), instant(row.next_int()?)?))
@@ -80,14 +83,16 @@ impl Facts for PostgresStore {
     fn unreadable_payloads(&self, limit: usize) -> Result<Vec<JobId>, StoreError> {
         let limit = sql_limit(limit);
         self.read(|connection| {
-            let rows = Statement::new(sql::UNREADABLE_PAYLOADS, [("limit", limit.into())]).rows(connection)?;
+            let rows =
+                Statement::new(S::Driver::UNREADABLE_PAYLOADS, [("limit", limit.into())]).rows(connection)?;
             Ok(rows.into_iter().filter_map(|mut row| row.next_int().map(JobId::from)).collect())
         })
     }
 
     fn stalled(&self, final_stages: &[String], limit: usize) -> Result<Vec<StalledTask>, StoreError> {
         let stages = Value::texts(final_stages, |stage| Some(stage));
-        let stalled = Statement::new(sql::STALLED, [("final_stages", stages), ("limit", sql_limit(limit).into())]);
+        let stalled =
+            Statement::new(S::Driver::STALLED, [("final_stages", stages), ("limit", sql_limit(limit).into())]);
         self.read(|connection| {
             let tasks = stalled.rows(connection)?.into_iter().filter_map(|mut row| {
                 let task = TaskId::from(row.next_int()?);
@@ -100,7 +105,7 @@ impl Facts for PostgresStore {
 }
 
 /// The database's clock.
-pub(super) fn now(connection: &mut PgConnection) -> Result<Timestamp, Fault> {
-    let row = Statement::new(sql::NOW, []).first_row(connection)?;
+fn now<D: Driver>(connection: &mut D) -> Result<Timestamp, Fault> {
+    let row = Statement::new(D::NOW, []).first_row(connection)?;
     Ok(clock(row.and_then(|mut row| row.next_int()))?)
 }

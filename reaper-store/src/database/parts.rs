@@ -5,12 +5,10 @@
 
 use reaper_core::Timestamp;
 
+use super::row::RawJob;
 #[cfg(feature = "sqlite")]
-use crate::row::{RawRow, raw_job};
-use crate::{
-    facts::{Cursor, Here, Page, Position, Row, Wanted},
-    row::RawJob,
-};
+use super::row::{RawRow, raw_job};
+use crate::facts::{Cursor, Here, Page, Position, Row, Wanted};
 
 /// A part: the names of its places.
 struct Part {

@@ -1,34 +1,35 @@
 //! The mode, the breaker, the note of the latest pass: one row of `reaper_settings` each.
 
-use diesel::SqliteConnection;
 use reaper_core::{Breakers, Mode};
 
-use super::{SqliteStore, events::note_all, fault::Fault, load::load, sql, statement::Statement};
+use super::{
+    Database, Driver, Fault, Statement,
+    books::{self, Note, clock, json},
+    row::{Raw, RawRow},
+};
 use crate::{
     Control, StoreError,
-    books::{self, Note, clock, json},
     control::{Ask, Follow, Opening, Outset, PassNote},
-    facts::Cursor,
-    row::Raw,
 };
 
 const MODE: &str = "mode";
 const BREAKER: &str = "breaker";
 const LATEST_PASS: &str = "latest_pass";
 
-impl Control for SqliteStore {
+impl<S: Database> Control for S {
     fn outset(&self) -> Result<Option<Outset>, StoreError> {
-        self.read(|connection| outset(connection, Follow::Nodes)).map(Some)
+        self.begin(&outset::<S::Driver>(Follow::Nodes), |_, rows, _| read_outset(rows, Follow::Nodes)).map(Some)
     }
 
+    /// Two statements, which may see two states of the database: the load's is the later one.
     fn open<'a>(&self, follow: Follow, ask: &'a mut Ask<'a>) -> Result<Option<Opening>, StoreError> {
-        let opening = self.read_version(|connection, version| {
-            let outset = outset(connection, follow)?;
+        let opening = self.begin(&outset::<S::Driver>(follow), |connection, rows, version| {
+            let outset = read_outset(rows, follow)?;
             let page = match ask(&outset) {
-                Some((wanted, limit)) => Some(load(connection, &wanted, &Cursor::default(), limit)?),
+                Some((wanted, limit)) => Some(connection.load(&wanted, limit)?),
                 None => None,
             };
-            Ok(Opening { version: Some(version), outset, page })
+            Ok(Opening { version, outset, page })
         });
         opening.map(Some)
     }
@@ -45,7 +46,7 @@ impl Control for SqliteStore {
                 mode => mode?,
             };
             set(connection, MODE, new.as_str())?;
-            note_all(connection, &[Note::of_mode(before, new)])?;
+            connection.note_all(&[Note::of_mode(before, new)])?;
             Ok(before)
         })
     }
@@ -68,11 +69,14 @@ impl Control for SqliteStore {
 }
 
 /// What a pass has to know first: a row for each node, or one row where none is asked for or there is none.
-fn outset(connection: &mut SqliteConnection, follow: Follow) -> Result<Outset, Fault> {
-    let follows = follow == Follow::Nodes;
-    let values = [("mode", MODE.into()), ("breaker", BREAKER.into()), ("nodes", i64::from(follows).into())];
+fn outset<D: Driver>(follow: Follow) -> Statement<'static> {
+    let nodes = i64::from(follow == Follow::Nodes);
+    Statement::new(D::OUTSET, [("mode", MODE.into()), ("breaker", BREAKER.into()), ("nodes", nodes.into())])
+}
+
+fn read_outset(rows: Vec<RawRow>, follow: Follow) -> Result<Outset, Fault> {
     let (mut known, mut nodes) = (None, Vec::new());
-    for mut row in Statement::new(sql::OUTSET, values).rows(connection)? {
+    for mut row in rows {
         let (now, mode, breaker, due) = (row.next_int(), row.next(), row.next(), row.next_int());
         if known.is_none() {
             let breaker = books::setting(text(breaker), "breaker")?.unwrap_or_default();
@@ -82,17 +86,17 @@ fn outset(connection: &mut SqliteConnection, follow: Follow) -> Result<Outset, F
     }
     let none = || StoreError::Corrupt { what: "outset", problem: "no row stands for it".into() };
     let (now, mode, breaker, effects_due) = known.ok_or_else(none)?;
-    Ok(Outset { now, mode, breaker, effects_due, nodes: follows.then_some(nodes) })
+    Ok(Outset { now, mode, breaker, effects_due, nodes: (follow == Follow::Nodes).then_some(nodes) })
 }
 
 /// The stored mode.
-pub(super) fn mode(connection: &mut SqliteConnection) -> Result<Mode, Fault> {
+pub(super) fn mode(connection: &mut impl Driver) -> Result<Mode, Fault> {
     Ok(books::mode(text(setting(connection, MODE)?))?)
 }
 
 /// The stored value; NULL where there is none, for the column takes none.
-fn setting(connection: &mut SqliteConnection, key: &str) -> Result<Raw, Fault> {
-    let row = Statement::new(sql::SETTING, [("key", key.into())]).first_row(connection)?;
+fn setting<D: Driver>(connection: &mut D, key: &str) -> Result<Raw, Fault> {
+    let row = Statement::new(D::SETTING, [("key", key.into())]).first_row(connection)?;
     Ok(row.map(|mut row| row.next()).unwrap_or_default())
 }
 
@@ -105,13 +109,13 @@ fn text(stored: Raw) -> Option<String> {
     }
 }
 
-fn set(connection: &mut SqliteConnection, key: &str, value: &str) -> Result<(), Fault> {
-    Statement::new(sql::SET, [("key", key.into()), ("value", value.into())]).run(connection)?;
+fn set<D: Driver>(connection: &mut D, key: &str, value: &str) -> Result<(), Fault> {
+    Statement::new(D::SET, [("key", key.into()), ("value", value.into())]).run(connection)?;
     Ok(())
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Driver,
     key: &str,
     what: &'static str,
 ) -> Result<Option<T>, Fault> {

@@ -1,0 +1,165 @@
+//! The worker's writes.
+
+use reaper_core::{Attempt, JobId, Mode, ProcessIdentity, RunId, TaskId};
+
+use super::{
+    Database, Driver, Failed, Fault, Phase, Statement, Texts,
+    bisect::{Spoilt, in_halves},
+    books::{Note, int},
+    control,
+    row::{RawJob, raw_job},
+};
+use crate::{
+    Attempts, StoreError,
+    attempts::{
+        Enqueued, Launcher, LeftOut, NewJob, NewTask, Recorded, Taken, Testified, Tried, Wants, WitnessedExit,
+        Written,
+    },
+};
+
+/// How many queued rows are looked at together for one that parses.
+pub(crate) const LOOKED_AT: i64 = 16;
+
+impl<S: Database> Attempts for S {
+    fn add_task(&self, task: &NewTask) -> Result<TaskId, StoreError> {
+        let statement = Statement::new(
+            S::Driver::ADD_TASK,
+            [
+                ("work_item", task.work_item.as_deref().into()),
+                ("repo", (&task.repo).into()),
+                ("branch", task.branch.as_deref().into()),
+                ("stage", (&task.stage).into()),
+            ],
+        );
+        self.write(|connection| Ok(TaskId::from(connection.insert(&statement)?.unwrap_or_default())))
+    }
+
+    fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError> {
+        job.check()?;
+        let source_key = job.source_key.as_deref();
+        let statement = Statement::new(
+            S::Driver::ENQUEUE,
+            [
+                ("agent", (&job.agent).into()),
+                ("repo", (&job.repo).into()),
+                ("task", job.task.as_ref().map(|task| &task.0).into()),
+                ("max_attempts", i64::from(job.max_attempts).into()),
+                ("source_key", source_key.into()),
+                ("payload", job.payload.as_deref().into()),
+            ],
+        );
+        self.write(|connection| {
+            if let Some(id) = connection.insert(&statement)? {
+                return Ok(Enqueued::New(JobId::from(id)));
+            }
+            let known = Statement::new(S::Driver::JOB_OF_SOURCE_KEY, [("source_key", source_key.into())]);
+            let known = known.first_row(connection)?.and_then(|mut row| row.next_int());
+            let known = known.ok_or_else(|| StoreError::Database("the new job was not stored".into()))?;
+            Ok(Enqueued::Known(JobId::from(known)))
+        })
+    }
+
+    fn take(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
+        self.take_next(wants, launcher)
+    }
+
+    fn attach(&self, attempt: &Attempt, executor: &ProcessIdentity) -> Result<Written, StoreError> {
+        let (pid, executor) = (i64::from(executor.pid), executor.to_string());
+        let statement =
+            fenced(S::Driver::ATTACH, attempt).with([("executor", (&executor).into()), ("pid", pid.into())]);
+        self.write(|connection| written(&statement, connection))
+    }
+
+    fn beat(&self, attempt: &Attempt) -> Result<Written, StoreError> {
+        self.write(|connection| written(&fenced(S::Driver::BEAT, attempt), connection))
+    }
+
+    fn record_exit(&self, run: &RunId, code: i32) -> Result<Recorded, StoreError> {
+        self.write(|connection| record(connection, run, code))
+    }
+
+    fn try_record_exit(&self, run: &RunId, code: i32) -> Result<Tried, StoreError> {
+        let tried = self.write_in_phases(|connection| {
+            if connection.is_run_held(run)? {
+                return Ok(Tried::LeftOut(LeftOut::Held));
+            }
+            record(connection, run, code).map(Tried::Recorded)
+        });
+        match tried.map_err(spoilt::<S>) {
+            Ok(tried) => Ok(tried),
+            Err(Spoilt::Whole(error)) => Err(error),
+            Err(Spoilt::Row(problem)) => Ok(Tried::LeftOut(LeftOut::Refused(problem))),
+        }
+    }
+
+    fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError> {
+        in_halves(exits, &mut |set| {
+            self.write_in_phases(|connection| record_witnessed(connection, set)).map_err(spoilt::<S>)
+        })
+    }
+}
+
+fn record<D: Driver>(connection: &mut D, run: &RunId, code: i32) -> Result<Recorded, Fault> {
+    let of = || ("run", (&run.0).into());
+    let recorded = Statement::new(D::RECORD_EXIT, [of(), ("code", i64::from(code).into())]);
+    if recorded.run(connection)? > 0 {
+        return Ok(Recorded::New);
+    }
+    let exists = int(Statement::new(D::RUN_EXISTS, [of()]).first_row(connection)?);
+    Ok(if exists > 0 { Recorded::Known } else { Recorded::NoSuchRun })
+}
+
+fn record_witnessed<D: Driver>(connection: &mut D, exits: &[WitnessedExit]) -> Result<Vec<Testified>, Fault> {
+    let mode = control::mode(connection)?;
+    if mode != Mode::Enforce {
+        return Ok(vec![Testified::Forbidden(mode); exits.len()]);
+    }
+    let (mut answers, mut notes) = (Vec::with_capacity(exits.len()), Vec::new());
+    for exit in exits {
+        if connection.is_attempt_held(&exit.attempt)? {
+            answers.push(Testified::LeftOut(LeftOut::Held));
+            continue;
+        }
+        let record = fenced(D::RECORD_WITNESSED, &exit.attempt).with([("code", i64::from(exit.code).into())]);
+        let recorded = record.run(connection)? > 0;
+        notes.extend(recorded.then(|| Note::of_witnessed(exit)));
+        answers.push(if recorded { Testified::Recorded } else { Testified::NotOpen });
+    }
+    connection.note_all(&notes)?;
+    Ok(answers)
+}
+
+/// Whether a row alone can be why a write failed.
+pub(super) fn spoilt<S: Database>(failed: Failed) -> Spoilt {
+    if matches!(failed.phase, Phase::Before | Phase::Refused) && !S::is_whole(&failed.error) {
+        return Spoilt::Row(failed.error.to_string());
+    }
+    Spoilt::Whole(S::failure(failed))
+}
+
+/// A statement about one attempt.
+pub(crate) fn fenced<'a>(sql: &'static str, attempt: &'a Attempt) -> Statement<'a> {
+    Statement::new(sql, [("job", (&attempt.job.0).into()), ("fence", (&attempt.fence.0).into())])
+}
+
+fn written(statement: &Statement<'_>, connection: &mut impl Driver) -> Result<Written, Fault> {
+    Ok(if statement.run(connection)? > 0 { Written::Yes } else { Written::NotMine })
+}
+
+/// A job as it is once it was taken.
+pub(crate) fn taken<D: Driver>(
+    connection: &mut D,
+    job: &JobId,
+    run: i64,
+    payload: Option<String>,
+) -> Result<Taken, Fault> {
+    // The trigger has drawn the fence by now; what the take itself could return would not have it.
+    let row = Statement::new(D::JOB, [("job", (&job.0).into())]).first_row(connection)?;
+    match row.and_then(|mut row| raw_job(&mut row)).map(RawJob::parse) {
+        Some(Ok(job)) => Ok(Taken { run: RunId::from(run), job, payload }),
+        Some(Err(bad)) => {
+            Err(StoreError::Database(format!("the job does not parse once it is taken: {bad}")).into())
+        }
+        None => Err(StoreError::Database(format!("job {job} is gone once it is taken")).into()),
+    }
+}
