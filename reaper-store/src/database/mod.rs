@@ -161,8 +161,8 @@ impl Failed {
 pub(crate) enum Phase {
     /// Before or in BEGIN, or inside the transaction, which was rolled back: nothing was changed.
     Before,
-    /// In COMMIT, which a server answered with an error: a constraint that was deferred, a standby that is gone.
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a server answers"))]
+    /// In COMMIT, which the database has answered with an error and undone: a constraint that was deferred, a standby
+    /// that is gone.
     Refused,
     /// In COMMIT, and nobody has said that it has failed.
     Commit,

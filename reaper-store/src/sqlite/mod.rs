@@ -236,7 +236,11 @@ impl Database for SqliteStore {
         let Failed { error, phase } = failed;
         // SQLite says these before anything of the commit is done, and rolls back.
         let undone = matches!(error, StoreError::Busy { .. } | StoreError::Full(_) | StoreError::ReadOnly(_));
-        if phase == Phase::Before || undone { error } else { StoreError::OutcomeUnknown(error.to_string()) }
+        match phase {
+            Phase::Before | Phase::Refused => error,
+            Phase::Commit if undone => error,
+            Phase::Commit => StoreError::OutcomeUnknown(error.to_string()),
+        }
     }
 
     fn is_whole(error: &StoreError) -> bool {

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use diesel::{SqliteConnection, result::Error};
+use diesel::{
+    SqliteConnection,
+    result::{DatabaseErrorKind, Error},
+};
 
 use super::{
     connection::{Access, FileId, establish, millis},
@@ -170,7 +173,8 @@ impl Pool {
                 Err(before(self.cause(file, self.named.error(fault))))
             }
             (Err(error), None) if committing => {
-                Err(Failed { error: self.named.error(error.into()), phase: Phase::Commit })
+                let phase = if is_answer(&error) { Phase::Refused } else { Phase::Commit };
+                Err(Failed { error: self.named.error(error.into()), phase })
             }
             (Err(error), None) => Err(before(self.cause(file, self.named.error(error.into())))),
         }
@@ -246,4 +250,9 @@ impl Pool {
             problem: "the file was replaced while it was written to; nothing was changed".into(),
         })
     }
+}
+
+/// Whether a COMMIT has failed for what was written: the only constraints that SQLite defers are foreign keys.
+const fn is_answer(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
 }

@@ -295,7 +295,7 @@ fn f40_exits_that_the_owner_refuses_are_left_out() {
             "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the owner''s word'; END $$;
              CREATE {trigger} FOR EACH ROW WHEN (NEW.exit_code = 9) EXECUTE FUNCTION no()"
         ));
-        exits::the_refused_are_left_out(&database);
+        exits::the_refused_are_left_out(&database, "the owner's word");
     }
 }
 

@@ -110,8 +110,16 @@ fn f40_exits_that_the_owner_refuses_are_left_out() {
             "CREATE TRIGGER owner BEFORE UPDATE ON agent_runs WHEN NEW.exit_code = 9
              BEGIN SELECT RAISE({how}, 'the owner''s word'); END"
         ));
-        exits::the_refused_are_left_out(&database);
+        exits::the_refused_are_left_out(&database, "the owner's word");
     }
+    // What is refused at the commit alone.
+    let database = Database::adopted("");
+    database.program.run(
+        "CREATE TABLE seen (job INTEGER REFERENCES jobs (id) DEFERRABLE INITIALLY DEFERRED);
+         CREATE TRIGGER owner AFTER UPDATE ON agent_runs WHEN NEW.exit_code = 9
+         BEGIN INSERT INTO seen VALUES (4711); END",
+    );
+    exits::the_refused_are_left_out(&database, "FOREIGN KEY");
 }
 
 /// Whoever holds the file's lock holds up every exit: that is said of the database, and of none of them.
