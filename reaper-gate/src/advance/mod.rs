@@ -4,6 +4,8 @@ use std::fmt::Debug;
 
 use reaper_core::{AdvanceOrder, JobId};
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod database;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod recording;

@@ -1,14 +1,11 @@
 //! The advance on a PostgreSQL database: one READ COMMITTED transaction an order.
 
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::fmt;
 
-use diesel::{PgConnection, QueryResult};
+use diesel::PgConnection;
 use reaper_core::AdvanceOrder;
 
-use super::{Advance, AdvanceError, Advanced};
+use super::{Advance, AdvanceError, Advanced, database::Carrier};
 
 mod statements;
 
@@ -46,16 +43,13 @@ pub type Connect = Box<dyn Fn() -> Result<PgConnection, String> + Send + Sync>;
 /// One connection is held. It is made when it is first needed, and dropped and made anew after an error or a panic.
 /// Nothing is kept on it between two orders, so that it may lead through a pooler that lends connections for a
 /// transaction.
-pub struct PostgresAdvance {
-    connect: Connect,
-    connection: Mutex<Option<PgConnection>>,
-}
+pub struct PostgresAdvance(Carrier<PgConnection>);
 
 impl PostgresAdvance {
     /// An advance over connections that `connect` makes. None is made yet.
     #[must_use]
     pub fn new(connect: Connect) -> Self {
-        Self { connect, connection: Mutex::new(None) }
+        Self(Carrier::new(connect))
     }
 }
 
@@ -67,50 +61,8 @@ impl fmt::Debug for PostgresAdvance {
 
 impl Advance for PostgresAdvance {
     fn advance(&self, order: &AdvanceOrder) -> Result<Advanced, AdvanceError> {
-        let mut slot = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        // It is put back only after all went well: a connection that saw an error may still be in a transaction.
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => (self.connect)().map_err(|problem| AdvanceError { problem })?,
-        };
-        let mut inner = None;
-        let advanced =
-            connection.build_transaction().read_committed().read_write().run(|connection| {
-                carry_out(connection, order).inspect_err(|error| inner = Some(error.to_string()))
-            });
-        match advanced {
-            Ok(advanced) => {
-                *slot = Some(connection);
-                Ok(advanced)
-            }
-            // A rollback that fails, as on a broken connection, hides the error that led to it: that one is said.
-            Err(error) => Err(AdvanceError { problem: inner.unwrap_or_else(|| error.to_string()) }),
-        }
+        self.0.carry_out(order)
     }
-}
-
-fn carry_out(connection: &mut PgConnection, order: &AdvanceOrder) -> QueryResult<Advanced> {
-    let key = order.source_key();
-    statements::commit_to_disk(connection)?;
-    if statements::is_noted(connection, &key)? {
-        return Ok(Advanced::AlreadyDone);
-    }
-    if statements::move_task(connection, order)? == 0 {
-        // Another delivery of this order may have been under way: each statement sees what was committed before it.
-        let done = statements::is_noted(connection, &key)? || statements::job_of(connection, &key)?.is_some();
-        return Ok(match done {
-            true => Advanced::AlreadyDone,
-            false => Advanced::Superseded { stage: statements::stage_of(connection, &order.task)? },
-        });
-    }
-    let next = match (statements::job_of(connection, &key)?, &order.next_agent) {
-        // Somebody has enqueued it and left the task where it was.
-        (Some(job), _) => Some(job),
-        (None, Some(agent)) => Some(statements::enqueue(connection, order, agent, &key)?),
-        (None, None) => None,
-    };
-    statements::note(connection, order, &key)?;
-    Ok(Advanced::Advanced { next })
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! The advance on a SQLite database: one immediate transaction an order.
 
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::fmt;
 
-use diesel::{QueryResult, SqliteConnection};
+use diesel::SqliteConnection;
 use reaper_core::AdvanceOrder;
 
-use super::{Advance, AdvanceError, Advanced};
+use super::{Advance, AdvanceError, Advanced, database::Carrier};
 
 mod statements;
 
@@ -39,16 +36,13 @@ pub type Connect = Box<dyn Fn() -> Result<SqliteConnection, String> + Send + Syn
 /// another one.
 ///
 /// One connection is held. It is made when it is first needed, and dropped and made anew after an error or a panic.
-pub struct SqliteAdvance {
-    connect: Connect,
-    connection: Mutex<Option<SqliteConnection>>,
-}
+pub struct SqliteAdvance(Carrier<SqliteConnection>);
 
 impl SqliteAdvance {
     /// An advance over connections that `connect` makes. None is made yet.
     #[must_use]
     pub fn new(connect: Connect) -> Self {
-        Self { connect, connection: Mutex::new(None) }
+        Self(Carrier::new(connect))
     }
 }
 
@@ -60,47 +54,8 @@ impl fmt::Debug for SqliteAdvance {
 
 impl Advance for SqliteAdvance {
     fn advance(&self, order: &AdvanceOrder) -> Result<Advanced, AdvanceError> {
-        let mut slot = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        // It is put back only after all went well: a connection that saw an error may still be in a transaction.
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => (self.connect)().map_err(|problem| AdvanceError { problem })?,
-        };
-        let mut inner = None;
-        let advanced = connection.immediate_transaction(|connection| {
-            carry_out(connection, order).inspect_err(|error| inner = Some(error.to_string()))
-        });
-        match advanced {
-            Ok(advanced) => {
-                *slot = Some(connection);
-                Ok(advanced)
-            }
-            // A rollback that fails, as after a full disk, hides the error that led to it: that one is said.
-            Err(error) => Err(AdvanceError { problem: inner.unwrap_or_else(|| error.to_string()) }),
-        }
+        self.0.carry_out(order)
     }
-}
-
-fn carry_out(connection: &mut SqliteConnection, order: &AdvanceOrder) -> QueryResult<Advanced> {
-    let key = order.source_key();
-    if statements::is_noted(connection, &key)? {
-        return Ok(Advanced::AlreadyDone);
-    }
-    let job = statements::job_of(connection, &key)?;
-    if statements::move_task(connection, order)? == 0 {
-        return Ok(match job {
-            Some(_) => Advanced::AlreadyDone,
-            None => Advanced::Superseded { stage: statements::stage_of(connection, &order.task)? },
-        });
-    }
-    let next = match (job, &order.next_agent) {
-        // Somebody has enqueued it and left the task where it was.
-        (Some(job), _) => Some(job),
-        (None, Some(agent)) => Some(statements::enqueue(connection, order, agent, &key)?),
-        (None, None) => None,
-    };
-    statements::note(connection, order, &key)?;
-    Ok(Advanced::Advanced { next })
 }
 
 #[cfg(test)]

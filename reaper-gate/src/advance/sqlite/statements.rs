@@ -9,6 +9,8 @@ use diesel::{
 };
 use reaper_core::{AdvanceOrder, JobId, TaskId, job::Key};
 
+use crate::advance::database::Steps;
+
 const IS_NOTED: &str = "SELECT 1 AS n FROM reaper_advances WHERE source_key = ?";
 
 const JOB_OF: &str = "SELECT id AS n FROM jobs WHERE reaper_source_key = ?";
@@ -36,48 +38,43 @@ struct Stage {
     stage: Option<String>,
 }
 
-/// Whether the order of this key was carried out.
-pub(super) fn is_noted(connection: &mut SqliteConnection, key: &str) -> QueryResult<bool> {
-    let found = sql_query(IS_NOTED).bind::<Text, _>(key).get_result::<Number>(connection).optional()?;
-    Ok(found.is_some())
-}
+impl Steps for SqliteConnection {
+    fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+        self.immediate_transaction(work)
+    }
 
-/// The job that was enqueued under this key.
-pub(super) fn job_of(connection: &mut SqliteConnection, key: &str) -> QueryResult<Option<JobId>> {
-    let found = sql_query(JOB_OF).bind::<Text, _>(key).get_result::<Number>(connection).optional()?;
-    Ok(found.map(|job| job.n.into()))
-}
+    fn is_noted(&mut self, key: &str) -> QueryResult<bool> {
+        let found = sql_query(IS_NOTED).bind::<Text, _>(key).get_result::<Number>(self).optional()?;
+        Ok(found.is_some())
+    }
 
-/// Moves the task if it is still on the order's visit to its stage, and says how many rows that were.
-pub(super) fn move_task(connection: &mut SqliteConnection, order: &AdvanceOrder) -> QueryResult<usize> {
-    let query = sql_query(MOVE_TASK).into_boxed().bind::<Text, _>(&order.to).bind::<Text, _>(&order.from);
-    bind_key(bind_key(query, &order.task.0), &order.version.0).execute(connection)
-}
+    fn job_of(&mut self, key: &str) -> QueryResult<Option<JobId>> {
+        let found = sql_query(JOB_OF).bind::<Text, _>(key).get_result::<Number>(self).optional()?;
+        Ok(found.map(|job| job.n.into()))
+    }
 
-/// Where a task stands; `None` if its row is gone.
-pub(super) fn stage_of(connection: &mut SqliteConnection, task: &TaskId) -> QueryResult<Option<String>> {
-    let query = bind_key(sql_query(STAGE_OF).into_boxed(), &task.0);
-    let found = query.get_result::<Stage>(connection).optional()?;
-    Ok(found.map(|task| task.stage.unwrap_or_default()))
-}
+    fn move_task(&mut self, order: &AdvanceOrder) -> QueryResult<usize> {
+        let query = sql_query(MOVE_TASK).into_boxed().bind::<Text, _>(&order.to).bind::<Text, _>(&order.from);
+        bind_key(bind_key(query, &order.task.0), &order.version.0).execute(self)
+    }
 
-/// Enqueues the next job.
-pub(super) fn enqueue(
-    connection: &mut SqliteConnection,
-    order: &AdvanceOrder,
-    agent: &str,
-    key: &str,
-) -> QueryResult<JobId> {
-    let query = sql_query(ENQUEUE).into_boxed();
-    let query = query.bind::<Text, _>(agent).bind::<Text, _>(&order.repo).bind::<Text, _>(key);
-    let job: Number = bind_key(query, &order.task.0).get_result(connection)?;
-    Ok(job.n.into())
-}
+    fn stage_of(&mut self, task: &TaskId) -> QueryResult<Option<String>> {
+        let query = bind_key(sql_query(STAGE_OF).into_boxed(), &task.0);
+        let found = query.get_result::<Stage>(self).optional()?;
+        Ok(found.map(|task| task.stage.unwrap_or_default()))
+    }
 
-/// Notes that the order was carried out.
-pub(super) fn note(connection: &mut SqliteConnection, order: &AdvanceOrder, key: &str) -> QueryResult<()> {
-    let query = sql_query(NOTE).into_boxed().bind::<Text, _>(key);
-    bind_key(query, &order.task.0).execute(connection).map(drop)
+    fn enqueue(&mut self, order: &AdvanceOrder, agent: &str, key: &str) -> QueryResult<JobId> {
+        let query = sql_query(ENQUEUE).into_boxed();
+        let query = query.bind::<Text, _>(agent).bind::<Text, _>(&order.repo).bind::<Text, _>(key);
+        let job: Number = bind_key(query, &order.task.0).get_result(self)?;
+        Ok(job.n.into())
+    }
+
+    fn note(&mut self, order: &AdvanceOrder, key: &str) -> QueryResult<()> {
+        let query = sql_query(NOTE).into_boxed().bind::<Text, _>(key);
+        bind_key(query, &order.task.0).execute(self).map(drop)
+    }
 }
 
 /// Binds a key as what it is: SQLite does not take `'7'` for `7` in a column without a type.
