@@ -75,6 +75,15 @@ fn one_that_comes_back_and_dies_goes_to_the_end() {
     assert_eq!(crashes.crash(at(70_000), 0), Crash { wait: secs(10), begins: Some(at(70_000)) });
 }
 
+/// One of long ago is none of it, and the one that broke through is not the first.
+#[test]
+fn an_episode_is_known_since_the_vessel_was_empty() {
+    let mut crashes = CrashLoop::after(Intensity { crashes: 2, period: secs(20) }, [at(0)]);
+    assert_eq!(crashes.crash(at(60_000), 0).begins, None);
+    assert_eq!(crashes.crash(at(61_000), 0).begins, None);
+    assert_eq!(crashes.crash(at(62_000), 0), Crash { wait: secs(8), begins: Some(at(60_000)) });
+}
+
 #[test]
 fn no_figure_is_too_large() {
     for intensity in [
