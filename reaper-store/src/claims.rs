@@ -163,7 +163,7 @@ pub enum Outcome {
 ///   of them are there, or none.
 /// - The stored mode is read in the same transaction; it binds [`Actor::Reaper`] alone.
 /// - A set that fails for a reason of one row is split until only that row is left out.
-/// - A commit whose outcome is unknown is settled by looking for the events' ids, never by the kind of the error.
+/// - A commit whose outcome is unknown is settled by looking for the events' ids, not by the kind of the error.
 #[cfg_attr(feature = "mock", mockall::automock)]
 pub trait Claims: Debug + Send + Sync {
     /// Settles a set of attempts. Answers in the order of the claims.

@@ -39,7 +39,8 @@ pub use nodes::Nodes;
 pub use outbox::Outbox;
 pub use schema::Schema;
 
-/// A whole store: what the reaper and its program need of a jobs table.
+/// A whole store: what the reaper and its program need of a jobs table. `SqliteStore`, `PostgresStore` and
+/// [`MemoryStore`] are ones.
 pub trait Store: Facts + Claims + Outbox + Control + History + Attempts + Nodes + Instances {}
 
 impl<S: Facts + Claims + Outbox + Control + History + Attempts + Nodes + Instances> Store for S {}

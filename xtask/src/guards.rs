@@ -3,7 +3,7 @@
 //! `tests/guards.toml` lists the guards with the changes that break them. They are made in a copy of the sources in the target
 //! folder, so that nothing of the project's own is ever wrong. First the copy is tried as it is: all has to be green. A guard
 //! that stands in several stores is broken in all of them at once, and then in each by itself, which the suite that every
-//! store passes has to see.
+//! store passes has to see; one that both databases share has to be seen on both.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use std::{
 use crate::pg::{self, Cluster, Durability};
 use crate::{
     files::files,
-    heard::Heard,
+    heard::{Heard, Test},
     run::Run,
     step::{Failed, Output, Step},
     workspace::Workspace,
@@ -76,6 +76,12 @@ enum Asked {
 /// The files of the suite that every store passes, and of what stands beside it.
 const STORES: [&str; 4] = ["contract_memory", "sqlite", "postgres", "settled_once"];
 
+/// The databases, by the names of their folders and of their test files.
+const DATABASES: [&str; 2] = ["sqlite", "postgres"];
+
+/// The folder of what they share.
+const SHARED: &str = "database";
+
 /// So many kinds have to see a broken guard.
 const ENOUGH: usize = 2;
 
@@ -87,7 +93,7 @@ const ENOUGH: usize = 2;
 pub(crate) fn judge(run: &mut Run<'_>, only: &[String]) -> Result<String, Failed> {
     let guards = listed(&run.workspace.read(LIST)?)?;
     let copy = Copy::make(run.workspace)?;
-    let as_it_is = copy.red(run, Asked::All)?;
+    let as_it_is = by_kind(&copy.red(run, Asked::All)?);
     if !as_it_is.is_empty() {
         return Err(Failed(format!("nothing is broken, and yet: {}", shown(&as_it_is))));
     }
@@ -97,17 +103,18 @@ pub(crate) fn judge(run: &mut Run<'_>, only: &[String]) -> Result<String, Failed
     let wanted = |guard: &&Guard| only.is_empty() || only.iter().any(|only| guard.name.contains(only));
     for guard in guards.iter().filter(wanted) {
         let changes: Vec<_> = guard.changes.iter().collect();
-        let red = copy.broken(run, &changes, Asked::All)?;
+        let red = by_kind(&copy.broken(run, &changes, Asked::All)?);
         if red.len() < ENOUGH {
             faults.push(format!("{}: too few kinds of test see it broken: {}", guard.name, shown(&red)));
         }
         let mut alone = Vec::new();
         for (home, changes) in guard.homes() {
-            let red = copy.broken(run, &changes, Asked::Stores)?;
-            if red.is_empty() {
-                faults.push(format!("{}: no test sees it broken in {home} alone", guard.name));
+            for (place, count) in seen(home, &copy.broken(run, &changes, Asked::Stores)?) {
+                if count == 0 {
+                    faults.push(format!("{}: no test sees it broken in {place} alone", guard.name));
+                }
+                alone.push(format!("{place} {count}"));
             }
-            alone.push(format!("{home} {}", red.values().map(BTreeSet::len).sum::<usize>()));
         }
         // Each at once: all of them take hours.
         run.say(&format!("| {} | {} | {} | {} |", guard.name, guard.breaks, shown(&red), alone.join(", ")));
@@ -153,7 +160,7 @@ impl Change {
     /// memory and the model ask.
     fn home(&self) -> &'static str {
         let is_in = |name: &str| self.file.split('/').any(|part| part == name);
-        ["sqlite", "postgres", "database"].into_iter().find(|name| is_in(name)).unwrap_or("memory")
+        DATABASES.into_iter().chain([SHARED]).find(|name| is_in(name)).unwrap_or("memory")
     }
 
     /// A text with the change made.
@@ -231,8 +238,8 @@ impl<'w> Copy<'w> {
         Ok(before)
     }
 
-    /// The tests that fail while these changes are made, by their kinds.
-    fn broken(&self, run: &mut Run<'_>, changes: &[&Change], asked: Asked) -> Result<Red, Failed> {
+    /// The tests that fail while these changes are made.
+    fn broken(&self, run: &mut Run<'_>, changes: &[&Change], asked: Asked) -> Result<BTreeSet<Test>, Failed> {
         let before = self.change(changes)?;
         let red = self.red(run, asked);
         // Each file as it was before its first change, which comes last.
@@ -242,8 +249,8 @@ impl<'w> Copy<'w> {
         red
     }
 
-    /// The tests that fail, by their kinds.
-    fn red(&self, run: &mut Run<'_>, asked: Asked) -> Result<Red, Failed> {
+    /// The tests that fail.
+    fn red(&self, run: &mut Run<'_>, asked: Asked) -> Result<BTreeSet<Test>, Failed> {
         let mut command = self.cargo();
         command.args(["nextest", "run", "--all-features", "--no-fail-fast"]);
         command.args(match asked {
@@ -278,7 +285,7 @@ impl<'w> Copy<'w> {
             ended?;
             return Err(Failed("no test ran".to_owned()));
         }
-        Ok(by_kind(&heard))
+        Ok(heard.failed)
     }
 
     fn cargo(&self) -> Command {
@@ -297,9 +304,9 @@ type Red = BTreeMap<&'static str, BTreeSet<String>>;
 
 /// Counts the tests that failed. The longest name that fits tells the kind: what stands in a test's file is of another kind
 /// than its crate's own.
-fn by_kind(heard: &Heard) -> Red {
+fn by_kind(failed: &BTreeSet<Test>) -> Red {
     let mut red = Red::new();
-    for (place, name) in &heard.failed {
+    for (place, name) in failed {
         let kinds = KINDS.iter().filter(|(known, _)| {
             place.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
         });
@@ -308,6 +315,15 @@ fn by_kind(heard: &Heard) -> Red {
         }
     }
     red
+}
+
+/// How many tests failed where a guard was broken in one home alone; where both databases share it, of each.
+fn seen(home: &str, failed: &BTreeSet<Test>) -> Vec<(String, usize)> {
+    if home != SHARED {
+        return vec![(home.to_owned(), failed.len())];
+    }
+    let of = |database: &str| failed.iter().filter(|(place, _)| place.ends_with(database)).count();
+    DATABASES.map(|database| (format!("what both share, on {database}"), of(database))).into()
 }
 
 fn shown(red: &Red) -> String {
@@ -352,7 +368,7 @@ mod tests {
         ] {
             heard.line(line);
         }
-        assert_eq!(shown(&by_kind(&heard)), "contract 1, program 1, rules 1");
+        assert_eq!(shown(&by_kind(&heard.failed)), "contract 1, program 1, rules 1");
     }
 
     #[test]
@@ -365,5 +381,16 @@ mod tests {
         assert_eq!(homes, [("memory", 1), ("sqlite", 2)]);
         guard.changes.remove(0);
         assert!(guard.homes().is_empty());
+        guard.changes.push(change("reaper-store/src/database/c.rs"));
+        assert!(guard.homes().into_keys().eq(["database", "sqlite"]));
+    }
+
+    #[test]
+    fn what_both_databases_share_is_seen_on_both() {
+        let test = |place: &str| (place.to_owned(), "a".to_owned());
+        let failed = ["reaper-store::sqlite", "reaper-store"].map(test).into();
+        assert_eq!(seen("memory", &failed), [("memory".to_owned(), 2)]);
+        let counts: Vec<_> = seen(SHARED, &failed).into_iter().map(|(_, count)| count).collect();
+        assert_eq!(counts, [1, 0]);
     }
 }

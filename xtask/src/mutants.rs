@@ -1,8 +1,8 @@
 //! `cargo xtask mutants`: each small change of the code that decides has to turn a test red, or stands in a list with the
 //! reason why none can.
 //!
-//! `cargo mutants` changes the core, the guards, the advance and what a load is made of, one thing at a time, and runs the tests of the
-//! crate against each change. What is left must stand in `reaper-core/docs/mutants.md`. The SQL of the guards and
+//! `cargo mutants` changes the core, the guards, the settling of a set, the advance and what a load is made of, one thing at a
+//! time, and runs the tests of the crate against each change. What is left must stand in `reaper-core/docs/mutants.md`. The SQL of the guards and
 //! of the loading queries is text, which it cannot change: the contract and the golden files look at that.
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -54,6 +54,7 @@ const SETS: [(&str, &[&str], &[&str]); 3] = [
             "reaper-store/src/database/parts.rs",
             "reaper-store/src/database/row.rs",
             "reaper-store/src/sqlite/claims.rs",
+            "reaper-store/src/sqlite/driver.rs",
             "reaper-store/src/sqlite/load.rs",
             "reaper-store/src/sqlite/take.rs",
         ],

@@ -12,6 +12,11 @@ pub(super) trait Steps: Sized {
     /// Does something all or not at all.
     fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
 
+    /// Sets what holds for the transaction that it is in.
+    fn begin(&mut self) -> QueryResult<()> {
+        Ok(())
+    }
+
     /// Whether the order of this key was carried out.
     fn is_noted(&mut self, key: &str) -> QueryResult<bool>;
 
@@ -71,11 +76,13 @@ impl<C: Steps> Carrier<C> {
 
 fn carry_out(connection: &mut impl Steps, order: &AdvanceOrder) -> QueryResult<Advanced> {
     let key = order.source_key();
+    connection.begin()?;
     if connection.is_noted(&key)? {
         return Ok(Advanced::AlreadyDone);
     }
     if connection.move_task(order)? == 0 {
-        // Another delivery of this order may have been under way, and a statement see what was committed before it.
+        // Another delivery of this order may have been under way: where each statement sees what was committed before it,
+        // this one sees more than the first did.
         let done = connection.is_noted(&key)? || connection.job_of(&key)?.is_some();
         return Ok(match done {
             true => Advanced::AlreadyDone,

@@ -3,8 +3,8 @@
 use reaper_core::{Attempt, JobId, Mode, ProcessIdentity, RunId, TaskId};
 
 use super::{
-    Database, Driver, Failed, Fault, Phase, Statement, Texts,
-    bisect::{Spoilt, in_halves},
+    Database, Driver, Failed, Fault, Statement, Texts,
+    bisect::{Spoilt, in_halves, spoilt},
     books::{Note, int},
     control,
     row::{RawJob, raw_job},
@@ -85,7 +85,7 @@ impl<S: Database> Attempts for S {
             }
             record(connection, run, code).map(Tried::Recorded)
         });
-        match tried.map_err(spoilt::<S>) {
+        match tried.map_err(failed::<S>) {
             Ok(tried) => Ok(tried),
             Err(Spoilt::Whole(error)) => Err(error),
             Err(Spoilt::Row(problem)) => Ok(Tried::LeftOut(LeftOut::Refused(problem))),
@@ -94,7 +94,7 @@ impl<S: Database> Attempts for S {
 
     fn record_witnessed(&self, exits: &[WitnessedExit]) -> Result<Vec<Testified>, StoreError> {
         in_halves(exits, &mut |set| {
-            self.write_in_phases(|connection| record_witnessed(connection, set)).map_err(spoilt::<S>)
+            self.write_in_phases(|connection| record_witnessed(connection, set)).map_err(failed::<S>)
         })
     }
 }
@@ -129,12 +129,12 @@ fn record_witnessed<D: Driver>(connection: &mut D, exits: &[WitnessedExit]) -> R
     Ok(answers)
 }
 
-/// Whether a row alone can be why a write failed.
-pub(super) fn spoilt<S: Database>(failed: Failed) -> Spoilt {
-    if matches!(failed.phase, Phase::Before | Phase::Refused) && !S::is_whole(&failed.error) {
-        return Spoilt::Row(failed.error.to_string());
+/// What a write of exits that failed is to the set.
+fn failed<S: Database>(Failed { error, phase }: Failed) -> Spoilt {
+    match spoilt::<S>(error, phase) {
+        Spoilt::Whole(error) => Spoilt::Whole(S::failure(Failed { error, phase })),
+        row @ Spoilt::Row(_) => row,
     }
-    Spoilt::Whole(S::failure(failed))
 }
 
 /// A statement about one attempt.

@@ -1,6 +1,7 @@
 //! Sets of which one may spoil the others: a set that fails for a row's reason is halved until only that row is left
 //! out.
 
+use super::{Database, Phase};
 use crate::{
     Outcome, StoreError,
     attempts::{LeftOut, Testified},
@@ -13,6 +14,15 @@ pub(crate) enum Spoilt {
     Whole(StoreError),
     /// For a reason that one of its rows can have.
     Row(String),
+}
+
+/// What an error of a write makes of its set. A COMMIT of which it is not known why it failed is no row's fault, and
+/// neither is a lock that holds up all of them.
+pub(crate) fn spoilt<S: Database>(error: StoreError, phase: Phase) -> Spoilt {
+    match phase {
+        Phase::Before | Phase::Refused if !S::is_whole(&error) => Spoilt::Row(error.to_string()),
+        Phase::Before | Phase::Refused | Phase::Commit => Spoilt::Whole(error),
+    }
 }
 
 /// What is answered of each of a set.
@@ -77,4 +87,20 @@ pub(crate) fn in_halves<T, A: Answer>(
 /// Whether any was won.
 pub(crate) fn won(outcomes: &[Outcome]) -> bool {
     outcomes.contains(&Outcome::Won)
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::sqlite::SqliteStore;
+
+    #[test]
+    fn what_nobody_can_explain_is_no_rows_fault() {
+        let error = || StoreError::Database("the owner's word".into());
+        let is_row = |error, phase| matches!(spoilt::<SqliteStore>(error, phase), Spoilt::Row(_));
+        for (phase, expected) in [(Phase::Before, true), (Phase::Refused, true), (Phase::Commit, false)] {
+            assert_eq!(is_row(error(), phase), expected, "{phase:?}");
+            assert!(!is_row(StoreError::Full("jobs.db".into()), phase), "{phase:?}");
+        }
+    }
 }

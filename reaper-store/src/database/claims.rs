@@ -4,7 +4,7 @@ use reaper_core::{Mode, effect::claim_key};
 
 use super::{
     Database, Driver, Failed, Fault, Phase, Post,
-    bisect::{Spoilt, in_halves, won},
+    bisect::{Spoilt, in_halves, spoilt, won},
     books::Note,
     control,
     values::bounded_millis,
@@ -30,21 +30,22 @@ fn try_set<S: Database>(store: &S, claims: &[Claim]) -> Result<Vec<Outcome>, Spo
         outcomes = settle_all(connection, claims)?;
         Ok(())
     });
-    let error = match written {
+    let Failed { error, phase } = match written {
         Ok(()) => return Ok(outcomes),
-        Err(Failed { error, phase: Phase::Before }) => error,
-        Err(Failed { error, phase: Phase::Refused | Phase::Commit }) => {
-            match after_commit(store, claims, outcomes, error) {
-                Ok(outcomes) => return Ok(outcomes),
-                Err(error) => error,
-            }
-        }
+        Err(failed) => failed,
     };
-    Err(if S::is_whole(&error) { Spoilt::Whole(error) } else { Spoilt::Row(error.to_string()) })
+    let error = match phase {
+        Phase::Before => error,
+        Phase::Refused | Phase::Commit => match after_commit(store, claims, outcomes, error) {
+            Ok(outcomes) => return Ok(outcomes),
+            Err(error) => error,
+        },
+    };
+    Err(spoilt::<S>(error, phase))
 }
 
-/// After a COMMIT that failed: the outcomes where it took effect all the same, and else its error, which says nothing
-/// about that; the events do.
+/// After a COMMIT that failed. The kind of an error says nothing about it; the events do: the outcomes where it took
+/// effect all the same, and else the error.
 pub(crate) fn after_commit(
     store: &impl Database,
     claims: &[Claim],
@@ -68,7 +69,7 @@ fn settle_all<D: Driver>(connection: &mut D, claims: &[Claim]) -> Result<Vec<Out
     let mode = if bound { control::mode(connection)? } else { Mode::Enforce };
     let is_forbidden = |claim: &Claim| claim.by == Actor::Reaper && mode != Mode::Enforce;
     let tried: Vec<_> = claims.iter().filter(|claim| !is_forbidden(claim) && claim.can_be_won()).collect();
-    let answers = connection.claim(&tried)?;
+    let answers = if tried.is_empty() { Vec::new() } else { connection.claim(&tried)? };
     let won: Vec<_> =
         tried.into_iter().zip(answers).filter_map(|(claim, is_won)| is_won.then_some(claim)).collect();
     // All jobs first, then all events: each table is gone through once, and its pages are still at hand.
@@ -103,7 +104,7 @@ pub(crate) struct Requeue {
 }
 
 impl Requeue {
-    /// Nothing of it where a claim settles in another way.
+    /// What a claim that requeues asks for; of any other nothing is read.
     pub(crate) fn of(claim: &Claim) -> Self {
         let (wait, cap) = match claim.settlement {
             Settlement::Requeue { wait, rescue_cap } => (bounded_millis(wait), rescue_cap),

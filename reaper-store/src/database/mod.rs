@@ -24,11 +24,11 @@ mod facts;
 mod form;
 mod history;
 mod instances;
+mod migrate;
 mod nodes;
 mod outbox;
 pub(crate) mod parts;
 pub(crate) mod row;
-mod schema;
 #[macro_use]
 pub(crate) mod script;
 mod statement;
@@ -38,8 +38,8 @@ pub(crate) mod values;
 
 pub(crate) use self::{
     claims::Requeue,
+    migrate::{absent, check_version},
     outbox::Post,
-    schema::{absent, check_version},
     script::Script,
     statement::{Bound, Driver, Form, IsThere, Leased, Named, Statement, Value},
     texts::Texts,
@@ -73,8 +73,9 @@ pub(crate) trait Database: Debug + Send + Sync {
     /// Changes the schema in one transaction, in which nobody else does; every connection looks at it anew afterwards.
     fn alter<T>(&self, alter: impl FnOnce(&mut Self::Driver) -> Result<T, Fault>) -> Result<T, StoreError>;
 
-    /// Reads by a pass's first statement, in a database that is prepared, and with its rows what comes next. Also given
-    /// is the [version](crate::Facts::version) of what is read, where it can be told.
+    /// Runs the first statement of a pass, in a database that is prepared, and goes on with its rows: a database that
+    /// can looks at the schema in that very statement. Also given is the [version](crate::Facts::version) of what is
+    /// read, where it can be told.
     fn begin<T>(
         &self,
         first: &Statement<'_>,
@@ -164,6 +165,6 @@ pub(crate) enum Phase {
     /// In COMMIT, which the database has answered with an error and undone: a constraint that was deferred, a standby
     /// that is gone.
     Refused,
-    /// In COMMIT, and nobody has said that it has failed.
+    /// In COMMIT, in any other way: whether it took effect is not known.
     Commit,
 }

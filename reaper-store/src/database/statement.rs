@@ -28,7 +28,7 @@ use crate::{
 pub(crate) enum Value<'v> {
     Int(Option<i64>),
     Text(Option<Cow<'v, str>>),
-    /// A row's key: an integer, or a text that another program has made, which names no row where keys are integers.
+    /// A row's key: an integer, or another store's text, of which each database has its own way.
     Key(&'v Key),
     /// One for each row of a set.
     Ints(Vec<Option<i64>>),
@@ -135,12 +135,9 @@ impl<'v> Statement<'v> {
     /// With each value as a database takes it: what `other` makes of it, or as it is.
     pub(crate) fn bound(&self, other: impl Fn(&Value<'v>) -> Option<Value<'v>>) -> Bound<'_> {
         let mut values = Cow::Borrowed(self.values.as_slice());
-        for (at, (_, value)) in self.values.iter().enumerate() {
-            if let Some(other) = other(value)
-                && let Some((_, value)) = values.to_mut().get_mut(at)
-            {
-                *value = other;
-            }
+        if self.values.iter().any(|(_, value)| other(value).is_some()) {
+            let value = |value: &Value<'v>| other(value).unwrap_or_else(|| value.clone());
+            values = self.values.iter().map(|(name, of)| (*name, value(of))).collect();
         }
         Bound { form: &self.form, values }
     }

@@ -30,7 +30,7 @@ use crate::{
     facts::{Cursor, Page, Wanted},
 };
 
-/// A jobs table in a PostgreSQL database.
+/// A jobs table in a PostgreSQL database: a whole [`Store`](crate::Store), with its [`Schema`](crate::Schema).
 ///
 /// A few connections are kept, one for each call that is under way at once. One that broke is dropped, and those that
 /// are kept with it: the next call makes a new one.

@@ -36,7 +36,7 @@ pub(super) fn prepare(session: &mut Session<'_>, pool: &Pool) -> Result<(), Faul
 }
 
 /// Judges the first two columns of a row: the latest version, and the number of triggers.
-pub(super) fn check_row(session: &mut Session<'_>, row: Option<&mut RawRow>, database: &str) -> Result<(), Fault> {
+fn check_row(session: &mut Session<'_>, row: Option<&mut RawRow>, database: &str) -> Result<(), Fault> {
     let (version, triggers) = row.map_or((None, None), |row| (row.next_text(), row.next_int()));
     check_version::<PgConnection>(version.as_deref(), database)?;
     let is_whole = triggers == Some(script::triggers());

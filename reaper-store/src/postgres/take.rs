@@ -34,7 +34,7 @@ pub(super) fn take_oldest(
         Ok(())
     });
     match (written, taken) {
-        // Whoever does not know that it has taken a job leaves it running for as long as itstore.
+        // Whoever does not know that it has taken a job leaves it running for as long as itself.
         (Err(StoreError::OutcomeUnknown(problem)), Some(taken)) => match has_begun(store, &taken.job.attempt) {
             Ok(true) => Ok(Some(taken)),
             Ok(false) => Err(StoreError::Database(problem)),

@@ -120,9 +120,10 @@ impl QueryFragment<Sqlite> for Bound<'_> {
                 Some(Value::Text(text)) => out.push_bind_param::<Nullable<Text>, _>(text)?,
                 Some(Value::Key(Key::Int(n))) => out.push_bind_param::<BigInt, _>(n)?,
                 Some(Value::Key(Key::Text(text))) => out.push_bind_param::<Text, _>(text)?,
-                Some(Value::Ints(_) | Value::Texts(_)) | None => {
-                    return Err(Error::QueryBuilderError(format!("`:{name}` has no value").into()));
+                Some(Value::Ints(_) | Value::Texts(_)) => {
+                    return Err(Error::QueryBuilderError(format!("`:{name}` is a list").into()));
                 }
+                None => return Err(Error::QueryBuilderError(format!("`:{name}` has no value").into())),
             }
         }
         out.push_sql(self.end());

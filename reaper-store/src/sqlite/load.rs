@@ -8,7 +8,7 @@ use reaper_core::{JobId, node::LostAttempts};
 use super::{driver::json, sql};
 use crate::{
     database::{
-        Fault, Form, Statement, Value,
+        Fault, Form, Statement,
         books::clock,
         parts::{Reading, since},
         values::sql_limit,
@@ -23,7 +23,7 @@ pub(super) fn load(
     limit: usize,
 ) -> Result<Page, Fault> {
     let limit = sql_limit(limit.max(1));
-    let suspects = Value::Ints(wanted.suspects.iter().map(JobId::as_int).filter(Option::is_some).collect());
+    let suspects = json(&wanted.suspects.iter().filter_map(JobId::as_int).collect::<Vec<_>>());
     let lost: Vec<_> =
         wanted.lost.iter().map(|lost| (&lost.host, &lost.prefix, lost.attempts == LostAttempts::All)).collect();
     let lost = json(&lost);
@@ -33,7 +33,7 @@ pub(super) fn load(
         ("exits_until", wanted.exits_until.timestamp_millis().into()),
         ("started_until", wanted.started_until.timestamp_millis().into()),
         ("beats_until", wanted.beats_until.map(|until| until.timestamp_millis()).into()),
-        ("suspects", suspects),
+        ("suspects", (&suspects).into()),
         ("lost", (&lost).into()),
         ("bare", bare.into()),
         ("host", wanted.here.as_ref().map(|here| here.host.as_str()).into()),

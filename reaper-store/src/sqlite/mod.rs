@@ -62,7 +62,7 @@ impl Default for Options {
     }
 }
 
-/// A jobs table in a SQLite file.
+/// A jobs table in a SQLite file: a whole [`Store`](crate::Store), with its [`Schema`](crate::Schema).
 ///
 /// A few connections are kept, one for each call that is under way at once. Where the file is replaced, the new one is
 /// opened; where it is gone, calls fail until it is there again.

@@ -174,6 +174,10 @@ impl Pool {
             }
             (Err(error), None) if committing => {
                 let phase = if is_answer(&error) { Phase::Refused } else { Phase::Commit };
+                if phase == Phase::Refused {
+                    // Rolled back, and nothing is wrong with the connection.
+                    self.keep(link);
+                }
                 Err(Failed { error: self.named.error(error.into()), phase })
             }
             (Err(error), None) => Err(before(self.cause(file, self.named.error(error.into())))),

@@ -68,10 +68,11 @@ struct Stage {
 
 impl Steps for PgConnection {
     fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
-        self.build_transaction().read_committed().read_write().run(|connection| {
-            sql_query(COMMIT_TO_DISK).execute(connection)?;
-            work(connection)
-        })
+        self.build_transaction().read_committed().read_write().run(work)
+    }
+
+    fn begin(&mut self) -> QueryResult<()> {
+        sql_query(COMMIT_TO_DISK).execute(self).map(drop)
     }
 
     fn is_noted(&mut self, key: &str) -> QueryResult<bool> {

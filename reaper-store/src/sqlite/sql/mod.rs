@@ -65,7 +65,7 @@ mod tests;
 
 pub(super) use self::{books::*, claims::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*};
 
-/// Those of the texts that are the same calls on every database.
+/// Gives the texts for the calls that are the same on every database to the connection.
 macro_rules! same_calls {
     ($($name:ident)*) => {
         impl crate::database::Texts for diesel::SqliteConnection {
