@@ -10,11 +10,7 @@ use std::{
 use reaper_tests::program::within;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{
-    fault::Scope,
-    ground::Ground,
-    haste::{Haste, uptime},
-};
+use crate::{fault::Scope, ground::Ground, haste::Haste};
 
 /// What a program of the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +101,7 @@ impl Cast {
     /// Kills one and puts up another in its place.
     pub fn kill(&mut self, which: usize, ground: &Ground, haste: &mut Haste) {
         let player = &mut self.players[which];
-        haste.gone.insert(player.pid(), uptime());
+        haste.kill(player.pid());
         player.child.kill().unwrap();
         player.child.wait().unwrap();
         *player = player.role.start(ground);
@@ -115,7 +111,7 @@ impl Cast {
     pub fn tend(&mut self, ground: &Ground, haste: &mut Haste) {
         for player in &mut self.players {
             if let Some(status) = player.child.try_wait().unwrap() {
-                haste.gone.insert(player.pid(), 0.0);
+                haste.end(player.pid());
                 *self.ended.entry(format!("{:?} {status}", player.role)).or_default() += 1;
                 *player = player.role.start(ground);
             }

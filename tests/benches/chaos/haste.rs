@@ -16,13 +16,24 @@ use crate::ground::{FINALIZE_GRACE, Ground};
 pub struct Haste {
     /// By the attempt: when its settlement was first seen.
     settled: BTreeMap<String, f64>,
-    /// By the pid of a monitor: when it was killed, or 0 where it ended by itself.
-    pub gone: BTreeMap<i32, f64>,
+    /// By the pid of a monitor: when the first that had it was killed, or 0 where one ended by itself.
+    gone: BTreeMap<i32, f64>,
     /// When clocks were set. A reaper that begins after that cannot know of it, and takes younger exits for old ones.
     pub jumps: Vec<f64>,
 }
 
 impl Haste {
+    /// Notes that a monitor is killed from now on. Pids come again within minutes: that another one is killed later does
+    /// not bring the first back.
+    pub fn kill(&mut self, monitor: i32) {
+        self.gone.entry(monitor).or_insert_with(uptime);
+    }
+
+    /// Notes that a monitor has ended by itself, nobody knows when.
+    pub fn end(&mut self, monitor: i32) {
+        self.gone.insert(monitor, 0.0);
+    }
+
     /// Looks at what was settled since.
     pub fn look(&mut self, ground: &Ground) -> Result<(), String> {
         let settled = ground.sql.texts(SETTLED)?;
