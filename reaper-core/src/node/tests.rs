@@ -41,6 +41,23 @@ fn seen() -> Sighting {
 }
 
 #[test]
+fn a_process_is_of_the_boot_that_it_runs_in() {
+    let process = process("a", "1");
+    assert_eq!(NodeId::of(&process), id("a", "1"));
+    assert!(id("a", "1").is_of(&process));
+    assert!(!id("a", "2").is_of(&process) && !id("b", "1").is_of(&process));
+    assert!(process.to_string().starts_with(&id("a", "1").prefix()), "{process}");
+}
+
+/// They are stored, and shown.
+#[test]
+fn each_state_has_its_word() {
+    let words = NodeState::ALL.map(|state| alloc::format!("{state}"));
+    assert_eq!(words, ["up", "retired", "declared_dead"]);
+    assert_eq!(NodeState::ALL.map(NodeState::as_str).as_slice(), words);
+}
+
+#[test]
 fn silence_takes_three_reads_and_the_whole_time_to_live() {
     assert_eq!(after(&[5]).standing(&id("a", "1")), Standing::Beating(Moved::NotYet));
     assert_eq!(after(&[5, 6]).standing(&id("a", "1")), Standing::Beating(Moved::Seen));
