@@ -46,7 +46,8 @@ fn a_process_is_of_the_boot_that_it_runs_in() {
     assert_eq!(NodeId::of(&process), id("a", "1"));
     assert!(id("a", "1").is_of(&process));
     assert!(!id("a", "2").is_of(&process) && !id("b", "1").is_of(&process));
-    assert!(process.to_string().starts_with(&id("a", "1").prefix()), "{process}");
+    let shown = alloc::format!("{process}");
+    assert!(shown.starts_with(&id("a", "1").prefix()), "{shown}");
 }
 
 /// They are stored, and shown.
