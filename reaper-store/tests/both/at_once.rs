@@ -1,5 +1,4 @@
-//! An attach and an exit, each by a connection of its own and without any order. Told once for both databases: each crate
-//! has a `Database` and a `Program` of its own.
+//! An attach and an exit, each by a connection of its own and without any order.
 
 use std::{sync::Barrier, thread};
 

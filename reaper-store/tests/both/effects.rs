@@ -1,4 +1,4 @@
-//! Claims with their effects. Told once for both databases: each crate has a `Database` and claims of its own.
+//! Claims with their effects.
 
 use reaper_core::{Alert, Effect, Status};
 use reaper_store::{Claim, Claims as _, Outcome, Settlement};

@@ -1,5 +1,4 @@
-//! What happened to jobs while triggers were away, as after a table was rebuilt, and what a migration makes of it. Told
-//! once for both databases: each crate has a `Database`, claims, and a way to write a time of its own.
+//! What happened to jobs while triggers were away, as after a table was rebuilt, and what a migration makes of it.
 
 use std::time::Duration;
 

@@ -11,7 +11,10 @@ use reaper_store::{
     postgres::Options,
 };
 
-use crate::{again, database::Database, effects};
+use crate::{
+    both::{again, effects},
+    database::Database,
+};
 
 pub(crate) fn claim(job: &JobSnapshot, settlement: Settlement) -> Claim {
     Claim {

@@ -1,17 +1,13 @@
 //! A database of its own for each test, and a program beside the store that knows nothing of Reaper: plain SQL through
 //! a connection of its own.
 
-use std::sync::{Mutex, MutexGuard};
-
-use diesel::{
-    PgConnection, QueryableByName, RunQueryDsl as _,
-    connection::SimpleConnection as _,
-    sql_query,
-    sql_types::{BigInt, Nullable, Text},
+use std::{
+    fmt::Display,
+    sync::{Mutex, MutexGuard},
 };
-use reaper_core::{JobSnapshot, job::BadRow};
+
+use diesel::PgConnection;
 use reaper_store::{
-    Facts as _, Schema as _, StoreError,
     contract::postgres::Database as Own,
     postgres::{Options, PostgresStore, connect},
 };
@@ -20,8 +16,26 @@ use reaper_store::{
 pub(crate) const SEED: &str = include_str!("seed.sql");
 
 /// So many seconds ago, as the program writes it.
-pub(crate) fn ago(secs: u32) -> String {
+pub(crate) fn ago(secs: u64) -> String {
     format!("(now() - interval '{secs} seconds')")
+}
+
+/// In so many seconds.
+pub(crate) fn ahead(secs: u64) -> String {
+    format!("(now() + interval '{secs} seconds')")
+}
+
+/// Puts a row in the place of the one that may have its id.
+pub(crate) fn replace(table: &str, id: impl Display, columns: &str, values: &str) -> String {
+    format!("DELETE FROM {table} WHERE id = {id}; INSERT INTO {table} (id, {columns}) VALUES ({id}, {values})")
+}
+
+/// Makes a trigger of the owner's that refuses what is done where this holds.
+pub(crate) fn refuses(name: &str, what: &str, when: &str, says: &str) -> String {
+    format!(
+        "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{says}'; END $$;
+         CREATE TRIGGER {name} BEFORE {what} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {name}()"
+    )
 }
 
 /// A database with a store and a program on it.
@@ -40,13 +54,6 @@ impl Database {
     /// One that Reaper has created.
     pub(crate) fn created() -> Self {
         Self::on(Own::migrated())
-    }
-
-    /// One that another program has created and filled, and that Reaper has adopted.
-    pub(crate) fn adopted(rows: &str) -> Self {
-        let database = Self::seeded(rows);
-        database.store.migrate().unwrap();
-        database
     }
 
     /// One that another program has created and filled, and nobody has prepared.
@@ -75,39 +82,10 @@ impl Database {
     pub(crate) fn open(&self, options: Options) -> PostgresStore {
         self.own.open(options)
     }
-
-    pub(crate) fn job(&self, id: i64) -> JobSnapshot {
-        self.store.job(&id.into()).unwrap().expect("the job is there").unwrap_or_else(|bad| panic!("{bad}"))
-    }
-
-    pub(crate) fn bad(&self, id: i64) -> BadRow {
-        match self.store.job(&id.into()).unwrap().expect("the job is there") {
-            Ok(row) => panic!("the row parses: {row:?}"),
-            Err(bad) => bad,
-        }
-    }
 }
 
 /// A program without Reaper.
 pub(crate) struct Program(Mutex<PgConnection>);
-
-impl std::fmt::Debug for Program {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Program")
-    }
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = Nullable<BigInt>)]
-    n: Option<i64>,
-}
-
-#[derive(QueryableByName)]
-struct Words {
-    #[diesel(sql_type = Nullable<Text>)]
-    n: Option<String>,
-}
 
 impl Program {
     pub(crate) fn on(url: &str) -> Self {
@@ -116,38 +94,6 @@ impl Program {
 
     pub(crate) fn connection(&self) -> MutexGuard<'_, PgConnection> {
         self.0.lock().unwrap()
-    }
-
-    /// Runs statements that must work.
-    pub(crate) fn run(&self, sql: &str) {
-        self.try_run(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
-    }
-
-    pub(crate) fn try_run(&self, sql: &str) -> Result<(), StoreError> {
-        self.connection().batch_execute(sql).map_err(|error| StoreError::Database(error.to_string()))
-    }
-
-    /// The integer that a query gives under the name `x`.
-    pub(crate) fn number(&self, sql: &str) -> Option<i64> {
-        let rows =
-            sql_query(format!("SELECT x::bigint AS n FROM ({sql}) AS q")).load::<Number>(&mut *self.connection());
-        let mut rows = rows.unwrap_or_else(|error| panic!("{error}: {sql}"));
-        assert_eq!(rows.len(), 1, "{sql}");
-        rows.remove(0).n
-    }
-
-    /// The texts that a query gives under the name `x`.
-    pub(crate) fn texts(&self, sql: &str) -> Vec<Option<String>> {
-        let rows =
-            sql_query(format!("SELECT x::text AS n FROM ({sql}) AS q")).load::<Words>(&mut *self.connection());
-        rows.unwrap_or_else(|error| panic!("{error}: {sql}")).into_iter().map(|row| row.n).collect()
-    }
-
-    /// The text that a query gives under the name `x`.
-    pub(crate) fn text(&self, sql: &str) -> Option<String> {
-        let mut texts = self.texts(sql);
-        assert_eq!(texts.len(), 1, "{sql}");
-        texts.remove(0)
     }
 
     /// Every row and column of every table, as one text.

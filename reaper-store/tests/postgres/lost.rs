@@ -1,6 +1,6 @@
 //! Triggers that were lost or switched off, and what happened meanwhile.
 
-use crate::{both_lost as both, database::Database};
+use crate::{both::lost as both, database::Database};
 
 const LOSE: [&str; 2] = [
     "DROP TRIGGER reaper_jobs_insert ON jobs; DROP TRIGGER reaper_jobs_enter_running ON jobs;

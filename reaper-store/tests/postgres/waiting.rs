@@ -12,10 +12,9 @@ use reaper_store::{
 };
 
 use crate::{
-    at_once,
+    both::{at_once, exits},
     claims::claim,
     database::{Database, Program},
-    exits,
 };
 
 const REQUEUE: Settlement = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: Some(5) };

@@ -127,8 +127,8 @@ fn uninstalling_leaves_what_was_there() {
         assert_eq!(owners_schema(&database.program), schema);
         assert_eq!(database.program.dump_all(), rows);
         assert_eq!(
-            database.program.numbers("SELECT count(*) AS x FROM sqlite_master WHERE name LIKE '%reaper%'"),
-            [Some(0)]
+            database.program.number("SELECT count(*) AS x FROM sqlite_master WHERE name LIKE '%reaper%'"),
+            Some(0)
         );
         assert!(matches!(database.store.now(), Err(StoreError::NotMigrated { .. })));
     }

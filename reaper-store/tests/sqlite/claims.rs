@@ -10,7 +10,10 @@ use reaper_store::{
     facts::{Cursor, Here, Wanted},
 };
 
-use crate::{again, database::Database, effects};
+use crate::{
+    both::{again, effects},
+    database::Database,
+};
 
 pub(crate) fn claim(job: &JobSnapshot, settlement: Settlement) -> Claim {
     Claim {
@@ -273,8 +276,8 @@ fn a_set_of_many_is_settled_together() {
     let outcomes = database.store.settle(&claims).unwrap();
     assert_eq!(outcomes, vec![Outcome::Won; 500]);
     assert_eq!(database.store.undelivered(1000).unwrap().len(), 500);
-    let events = database.program.numbers("SELECT id AS x FROM reaper_events ORDER BY seq");
-    assert_eq!(events, claims.iter().map(|claim| Some(claim.event.0)).collect::<Vec<_>>());
+    let events = database.program.texts("SELECT id AS x FROM reaper_events ORDER BY seq");
+    assert_eq!(events, claims.iter().map(|claim| Some(claim.event.0.to_string())).collect::<Vec<_>>());
 }
 
 /// Events and last errors may hold anything that a text can.

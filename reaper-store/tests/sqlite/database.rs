@@ -2,19 +2,14 @@
 //! through a connection of its own.
 
 use std::{
+    fmt::Display,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
 };
 
-use diesel::{
-    Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection,
-    connection::SimpleConnection as _,
-    sql_query,
-    sql_types::{BigInt, Nullable, Text},
-};
-use reaper_core::{JobSnapshot, job::BadRow};
+use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
 use reaper_store::{
-    Facts as _, Schema as _, StoreError,
+    Schema as _,
     sqlite::{Options, SqliteStore},
 };
 use tempfile::TempDir;
@@ -23,8 +18,23 @@ use tempfile::TempDir;
 pub(crate) const SEED: &str = include_str!("seed.sql");
 
 /// So many seconds ago, as the program writes it.
-pub(crate) fn ago(secs: u32) -> String {
+pub(crate) fn ago(secs: u64) -> String {
     format!("datetime('now', '-{secs} seconds')")
+}
+
+/// In so many seconds.
+pub(crate) fn ahead(secs: u64) -> String {
+    format!("datetime('now', '+{secs} seconds')")
+}
+
+/// Puts a row in the place of the one that may have its id.
+pub(crate) fn replace(table: &str, id: impl Display, columns: &str, values: &str) -> String {
+    format!("REPLACE INTO {table} (id, {columns}) VALUES ({id}, {values})")
+}
+
+/// Makes a trigger of the owner's that refuses what is done where this holds.
+pub(crate) fn refuses(name: &str, what: &str, when: &str, says: &str) -> String {
+    format!("CREATE TRIGGER {name} BEFORE {what} WHEN {when} BEGIN SELECT RAISE(ABORT, '{says}'); END")
 }
 
 /// A prepared database.
@@ -43,13 +53,6 @@ impl Database {
         let store = SqliteStore::create_or_open(&path, Options::default()).unwrap();
         store.migrate().unwrap();
         Self { store, program: Program::on(&path), folder }
-    }
-
-    /// One that another program has created and filled, and that Reaper has adopted.
-    pub(crate) fn adopted(rows: &str) -> Self {
-        let database = Self::seeded(rows);
-        database.store.migrate().unwrap();
-        database
     }
 
     /// One that another program has created and filled, and nobody has prepared.
@@ -75,39 +78,10 @@ impl Database {
     pub(crate) fn open(&self, options: Options) -> SqliteStore {
         SqliteStore::open(&self.path(), options).unwrap()
     }
-
-    pub(crate) fn job(&self, id: i64) -> JobSnapshot {
-        self.store.job(&id.into()).unwrap().expect("the job is there").unwrap_or_else(|bad| panic!("{bad}"))
-    }
-
-    pub(crate) fn bad(&self, id: i64) -> BadRow {
-        match self.store.job(&id.into()).unwrap().expect("the job is there") {
-            Ok(row) => panic!("the row parses: {row:?}"),
-            Err(bad) => bad,
-        }
-    }
 }
 
 /// A program without Reaper.
 pub(crate) struct Program(Mutex<SqliteConnection>);
-
-impl std::fmt::Debug for Program {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Program")
-    }
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = Nullable<BigInt>)]
-    n: Option<i64>,
-}
-
-#[derive(QueryableByName)]
-struct Words {
-    #[diesel(sql_type = Nullable<Text>)]
-    n: Option<String>,
-}
 
 impl Program {
     pub(crate) fn on(path: &Path) -> Self {
@@ -119,43 +93,6 @@ impl Program {
 
     pub(crate) fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
         self.0.lock().unwrap()
-    }
-
-    /// Runs statements that must work.
-    pub(crate) fn run(&self, sql: &str) {
-        self.try_run(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
-    }
-
-    pub(crate) fn try_run(&self, sql: &str) -> Result<(), StoreError> {
-        self.connection().batch_execute(sql).map_err(|error| StoreError::Database(error.to_string()))
-    }
-
-    /// The integers that a query of one column gives.
-    pub(crate) fn numbers(&self, sql: &str) -> Vec<Option<i64>> {
-        let query = format!("SELECT n FROM (SELECT x AS n FROM ({sql}))");
-        let rows = sql_query(query).load::<Number>(&mut *self.connection());
-        rows.unwrap_or_else(|error| panic!("{error}: {sql}")).into_iter().map(|row| row.n).collect()
-    }
-
-    /// The integer that a query gives under the name `x`.
-    pub(crate) fn number(&self, sql: &str) -> Option<i64> {
-        let numbers = self.numbers(sql);
-        assert_eq!(numbers.len(), 1, "{sql}");
-        numbers[0]
-    }
-
-    /// The texts that a query gives under the name `x`.
-    pub(crate) fn texts(&self, sql: &str) -> Vec<Option<String>> {
-        let query = format!("SELECT CAST(x AS TEXT) AS n FROM ({sql})");
-        let rows = sql_query(query).load::<Words>(&mut *self.connection());
-        rows.unwrap_or_else(|error| panic!("{error}: {sql}")).into_iter().map(|row| row.n).collect()
-    }
-
-    /// The text that a query gives under the name `x`.
-    pub(crate) fn text(&self, sql: &str) -> Option<String> {
-        let mut texts = self.texts(sql);
-        assert_eq!(texts.len(), 1, "{sql}");
-        texts.remove(0)
     }
 
     /// Every row and column of every table, as one text.

@@ -1,6 +1,6 @@
 //! Triggers that were lost, and what happened meanwhile.
 
-use crate::{both_lost as both, database::Database};
+use crate::{both::lost as both, database::Database};
 
 /// As after a rebuild that keeps every column.
 const LOSE: &str = "

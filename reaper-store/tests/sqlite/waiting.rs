@@ -10,10 +10,9 @@ use reaper_store::{
 };
 
 use crate::{
-    at_once,
+    both::{at_once, exits},
     claims::claim,
     database::{Database, Program},
-    exits,
 };
 
 const RUNNING: &str = "INSERT INTO agent_runs (id) VALUES (7);
