@@ -6,7 +6,7 @@ use reaper_store::{
 };
 
 use crate::{
-    claims::{REQUEUE, claim},
+    both::claims::{REQUEUE, claim},
     database::Database,
 };
 

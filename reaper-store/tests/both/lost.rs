@@ -6,9 +6,8 @@ use reaper_core::{JobSnapshot, Status};
 use reaper_store::{Claims as _, Outcome, Schema as _, Settlement};
 
 use crate::{
-    claims::claim,
+    both::{claims::claim, triggers::age_ms},
     database::{Database, ago},
-    triggers::age_ms,
 };
 
 /// What is done to job 1, which runs under run 1 with the pid 11 since ten minutes.

@@ -4,12 +4,14 @@
 
 pub(crate) mod again;
 pub(crate) mod at_once;
+pub(crate) mod claims;
 #[cfg(feature = "contract")]
 mod contract;
-pub(crate) mod effects;
 pub(crate) mod exits;
 #[cfg(feature = "contract")]
 mod foreign;
 pub(crate) mod lost;
 mod nodes;
 mod program;
+pub(crate) mod times;
+pub(crate) mod triggers;

@@ -232,14 +232,14 @@ fn tables_of_other_types_are_adopted() {
         );
         let read = database.job(1);
         assert_eq!((read.agent.as_str(), read.pid), ("developer", Some(7)));
-        let claim = crate::claims::claim(&read, Settlement::Requeue { wait: Duration::ZERO, rescue_cap: Some(5) });
+        let claim = crate::both::claims::claim(&read, Settlement::Requeue { wait: Duration::ZERO, rescue_cap: Some(5) });
         assert_eq!(database.store.settle(&[claim]).unwrap(), [Outcome::Won], "{change}");
         let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
         let taken = database.store.take(&Wants::Agent("developer".into()), &monitor).unwrap().unwrap();
         assert_eq!(taken.job.attempt.job, 1.into());
         assert_eq!(database.store.record_exit(&taken.run, 3).unwrap(), Recorded::New);
         assert_eq!(database.job(1).exit.unwrap().code, 3, "{change}");
-        let done = crate::claims::claim(&database.job(1), Settlement::Done);
+        let done = crate::both::claims::claim(&database.job(1), Settlement::Done);
         assert_eq!(database.store.settle(&[done]).unwrap(), [Outcome::Won]);
     }
 }
@@ -285,7 +285,10 @@ fn enumerations_are_written_too() {
         let run = "SELECT agent AS x FROM agent_runs ORDER BY id DESC LIMIT 1";
         assert_eq!(database.program.text(run).as_deref(), Some("developer"));
         let requeue = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: None };
-        assert_eq!(database.store.settle(&[crate::claims::claim(&taken.job, requeue)]).unwrap(), [Outcome::Won]);
+        assert_eq!(
+            database.store.settle(&[crate::both::claims::claim(&taken.job, requeue)]).unwrap(),
+            [Outcome::Won]
+        );
     }
     // A word that the owner's type does not have is an error, and stores nothing.
     let problem = database.store.enqueue(&NewJob { agent: "nobody".into(), source_key: None, ..job }).unwrap_err();

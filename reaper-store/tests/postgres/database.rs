@@ -15,14 +15,30 @@ use reaper_store::{
 /// The tables of a program that has its jobs from before Reaper.
 pub(crate) const SEED: &str = include_str!("seed.sql");
 
+/// The milliseconds of the clock.
+pub(crate) const CLOCK_MS: &str = "floor(extract(epoch FROM clock_timestamp()) * 1000)";
+
+/// Now, as the program writes it.
+pub(crate) const NOW: &str = "now()";
+
 /// So many seconds ago, as the program writes it.
 pub(crate) fn ago(secs: u64) -> String {
     format!("(now() - interval '{secs} seconds')")
 }
 
+/// The same with a `T` and a `Z`.
+pub(crate) fn zulu_ago(secs: u64) -> String {
+    format!("to_char(now() AT TIME ZONE 'UTC' - interval '{secs} seconds', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+}
+
 /// In so many seconds.
 pub(crate) fn ahead(secs: u64) -> String {
     format!("(now() + interval '{secs} seconds')")
+}
+
+/// A table of the numbers `i` from 1 to this.
+pub(crate) fn series(last: i64) -> String {
+    format!("generate_series(1, {last}) AS n (i)")
 }
 
 /// Puts a row in the place of the one that may have its id.

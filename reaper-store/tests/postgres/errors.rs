@@ -15,7 +15,7 @@ use reaper_store::{
 };
 
 use crate::{
-    claims::claim,
+    both::claims::claim,
     database::{Database, Program},
     proxy::{Cut, Proxy},
 };

@@ -12,12 +12,13 @@ use reaper_store::{
 };
 
 use crate::{
-    both::{at_once, exits},
-    claims::claim,
+    both::{
+        at_once,
+        claims::{REQUEUE, claim},
+        exits,
+    },
     database::{Database, Program},
 };
-
-const REQUEUE: Settlement = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: Some(5) };
 
 const RETRY: Settlement = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: None };
 

@@ -17,14 +17,32 @@ use tempfile::TempDir;
 /// The tables of a program that has its jobs from before Reaper.
 pub(crate) const SEED: &str = include_str!("seed.sql");
 
+/// The milliseconds of the clock.
+pub(crate) const CLOCK_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+
+/// Now, as the program writes it.
+pub(crate) const NOW: &str = "datetime('now')";
+
 /// So many seconds ago, as the program writes it.
 pub(crate) fn ago(secs: u64) -> String {
     format!("datetime('now', '-{secs} seconds')")
 }
 
+/// The same with a `T` and a `Z`.
+pub(crate) fn zulu_ago(secs: u64) -> String {
+    format!("strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-{secs} seconds')")
+}
+
 /// In so many seconds.
 pub(crate) fn ahead(secs: u64) -> String {
     format!("datetime('now', '+{secs} seconds')")
+}
+
+/// A table of the numbers `i` from 1 to this.
+pub(crate) fn series(last: i64) -> String {
+    format!(
+        "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {last}) SELECT i FROM n) AS n"
+    )
 }
 
 /// Puts a row in the place of the one that may have its id.

@@ -14,7 +14,7 @@ use reaper_store::{
 };
 
 use crate::{
-    claims::claim,
+    both::claims::claim,
     database::{Database, Program},
 };
 

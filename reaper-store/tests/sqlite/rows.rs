@@ -7,7 +7,7 @@ use reaper_store::{
     facts::{Cursor, Here, Wanted},
 };
 
-use crate::{claims::claim, database::Database};
+use crate::{both::claims::claim, database::Database};
 
 /// What is written into a column of a running row, which column is named, and what the report says.
 const BAD: [(&str, &str, &str); 30] = [

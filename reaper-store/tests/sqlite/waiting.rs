@@ -10,8 +10,7 @@ use reaper_store::{
 };
 
 use crate::{
-    both::{at_once, exits},
-    claims::claim,
+    both::{at_once, claims::claim, exits},
     database::{Database, Program},
 };
 
