@@ -59,6 +59,11 @@ impl Program {
         self.connection().batch_execute(sql).map_err(|error| StoreError::Database(error.to_string()))
     }
 
+    /// Runs a statement that must work, and tells how many rows it has changed.
+    pub(crate) fn changed(&self, sql: &str) -> usize {
+        self.try_changed(sql).unwrap_or_else(|error| panic!("{error}: {sql}"))
+    }
+
     pub(crate) fn try_changed(&self, sql: &str) -> Result<usize, StoreError> {
         let changed = sql_query(sql).execute(&mut *self.connection());
         changed.map_err(|error| StoreError::Database(error.to_string()))

@@ -7,13 +7,18 @@ use std::{
 };
 
 use diesel::PgConnection;
+pub(crate) use reaper_store::postgres::Options;
 use reaper_store::{
     contract::postgres::Database as Own,
-    postgres::{Options, PostgresStore, connect},
+    postgres::{PostgresStore, connect},
 };
 
 /// The tables of a program that has its jobs from before Reaper.
 pub(crate) const SEED: &str = include_str!("seed.sql");
+
+/// Sets where the ids of the seed's tables go on: after the last one that was given.
+pub(crate) const IDS_GO_ON: &str = "SELECT setval('tasks_id_seq', max(id)) FROM tasks;
+    SELECT setval('agent_runs_id_seq', max(id)) FROM agent_runs; SELECT setval('jobs_id_seq', max(id)) FROM jobs;";
 
 /// The milliseconds of the clock.
 pub(crate) const CLOCK_MS: &str = "floor(extract(epoch FROM clock_timestamp()) * 1000)";
@@ -52,6 +57,11 @@ pub(crate) fn refuses(name: &str, what: &str, when: &str, says: &str) -> String 
         "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{says}'; END $$;
          CREATE TRIGGER {name} BEFORE {what} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {name}()"
     )
+}
+
+/// Drops a trigger of a table.
+pub(crate) fn drop_trigger(name: &str, table: &str) -> String {
+    format!("DROP TRIGGER {name} ON {table}")
 }
 
 /// A database with a store and a program on it.
@@ -112,18 +122,46 @@ impl Program {
         self.0.lock().unwrap()
     }
 
-    /// Every row and column of every table, as one text.
-    pub(crate) fn dump_all(&self) -> String {
-        self.dump_of("c.relname <> 'reaper_migrations'", "true")
+    /// The owner's part of the schema: columns, indexes, triggers, functions.
+    pub(crate) fn owners_schema(&self) -> Vec<Option<String>> {
+        self.texts(
+            "SELECT x FROM (
+                SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) AS x
+                    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+                    WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+                UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+                UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+                UNION ALL SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+             ) AS s WHERE x NOT LIKE '%reaper%' ORDER BY x",
+        )
     }
 
-    /// The rows of some tables (a condition on `pg_class c`), in some columns (a condition on `pg_attribute a`).
+    /// How much bears Reaper's name.
+    pub(crate) fn ours(&self) -> Option<i64> {
+        self.number(
+            "SELECT (SELECT count(*) FROM pg_class WHERE relname LIKE '%reaper%')
+                + (SELECT count(*) FROM pg_proc WHERE proname LIKE '%reaper%')
+                + (SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%reaper%')
+                + (SELECT count(*) FROM pg_attribute WHERE attname LIKE 'reaper%' AND NOT attisdropped) AS x",
+        )
+    }
+
+    /// Every row and column of every table, as one text.
+    pub(crate) fn dump_all(&self) -> String {
+        self.dump_of("name <> 'reaper_migrations'", "true")
+    }
+
+    /// The rows of some tables, in some of their columns: each a condition on the `name`.
     pub(crate) fn dump_of(&self, tables: &str, columns: &str) -> String {
         let tables = self.texts(&format!(
-            "SELECT c.relname || '|' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS x
-             FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-             WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
-                AND {tables} AND {columns} GROUP BY c.relname ORDER BY c.relname"
+            "WITH all_tables AS (SELECT oid, relname AS name FROM pg_class
+                WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace),
+             all_columns AS (SELECT attrelid, attnum, attname AS name FROM pg_attribute
+                WHERE attnum > 0 AND NOT attisdropped)
+             SELECT t.name || '|' || string_agg(quote_ident(c.name), ', ' ORDER BY c.attnum) AS x
+             FROM (SELECT * FROM all_tables WHERE {tables}) AS t
+                JOIN (SELECT * FROM all_columns WHERE {columns}) AS c ON c.attrelid = t.oid
+             GROUP BY t.name ORDER BY t.name"
         ));
         let mut dump = String::new();
         for table in tables.into_iter().flatten() {

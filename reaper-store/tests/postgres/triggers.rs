@@ -11,9 +11,7 @@ fn every_way_into_running_draws_a_fence() {
 #[test]
 fn the_statement_that_fires_a_trigger_sees_nothing_of_it() {
     let database = Database::adopted("INSERT INTO jobs (agent, repo) VALUES ('a', 'r'), ('a', 'r')");
-    let changed = |sql: &str| {
-        diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut *database.program.connection()).unwrap()
-    };
+    let changed = |sql| database.program.changed(sql);
     assert_eq!(changed("UPDATE jobs SET status = 'running'"), 2);
     assert_eq!(changed("INSERT INTO agent_runs (id) VALUES (40)"), 1);
     assert_eq!(changed("UPDATE jobs SET run_id = 40 WHERE id = 1"), 1);

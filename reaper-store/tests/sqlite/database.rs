@@ -8,14 +8,15 @@ use std::{
 };
 
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
-use reaper_store::{
-    Schema as _,
-    sqlite::{Options, SqliteStore},
-};
+pub(crate) use reaper_store::sqlite::Options;
+use reaper_store::{Schema as _, sqlite::SqliteStore};
 use tempfile::TempDir;
 
 /// The tables of a program that has its jobs from before Reaper.
 pub(crate) const SEED: &str = include_str!("seed.sql");
+
+/// Sets where the ids of the seed's tables go on: here they go on after the last one by themselves.
+pub(crate) const IDS_GO_ON: &str = "";
 
 /// The milliseconds of the clock.
 pub(crate) const CLOCK_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
@@ -53,6 +54,11 @@ pub(crate) fn replace(table: &str, id: impl Display, columns: &str, values: &str
 /// Makes a trigger of the owner's that refuses what is done where this holds.
 pub(crate) fn refuses(name: &str, what: &str, when: &str, says: &str) -> String {
     format!("CREATE TRIGGER {name} BEFORE {what} WHEN {when} BEGIN SELECT RAISE(ABORT, '{says}'); END")
+}
+
+/// Drops a trigger of a table.
+pub(crate) fn drop_trigger(name: &str, _table: &str) -> String {
+    format!("DROP TRIGGER {name}")
 }
 
 /// A prepared database.
@@ -113,12 +119,29 @@ impl Program {
         self.0.lock().unwrap()
     }
 
+    /// The owner's part of the schema, as it stands in the file.
+    pub(crate) fn owners_schema(&self) -> Vec<Option<String>> {
+        self.texts(
+            "SELECT type || ' ' || name || ': ' || coalesce(sql, '') AS x FROM sqlite_master
+             WHERE name NOT LIKE 'reaper%' AND name NOT LIKE 'sqlite_autoindex_reaper%' ORDER BY rowid",
+        )
+    }
+
+    /// How much bears Reaper's name.
+    pub(crate) fn ours(&self) -> Option<i64> {
+        self.number(
+            "SELECT (SELECT count(*) FROM sqlite_master WHERE name LIKE '%reaper%')
+                + (SELECT count(*) FROM sqlite_master AS t, pragma_table_info(t.name) AS c
+                    WHERE t.type = 'table' AND c.name LIKE 'reaper%') AS x",
+        )
+    }
+
     /// Every row and column of every table, as one text.
     pub(crate) fn dump_all(&self) -> String {
         self.dump_of("name NOT LIKE 'sqlite_%' AND name <> 'reaper_migrations'", "true")
     }
 
-    /// The rows of some tables (a condition on `sqlite_master`), in some columns (a condition on their `name`).
+    /// The rows of some tables, in some of their columns: each a condition on the `name`.
     pub(crate) fn dump_of(&self, tables: &str, columns: &str) -> String {
         let mut dump = String::new();
         let tables = self.texts(&format!(
