@@ -1,4 +1,4 @@
-//! An id of a run that comes again. Told once for both databases: each crate has a `Database` and claims of its own.
+//! An id of a run that comes again.
 
 use reaper_store::{
     Attempts as _, Claims as _, Outcome,
@@ -6,7 +6,7 @@ use reaper_store::{
 };
 
 use crate::{
-    claims::{REQUEUE, claim},
+    both::claims::{REQUEUE, claim},
     database::Database,
 };
 

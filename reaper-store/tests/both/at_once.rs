@@ -1,12 +1,16 @@
-//! An attach and an exit, each by a connection of its own and without any order. Told once for both databases: each crate
-//! has a `Database` and a `Program` of its own.
+//! An attach and an exit, each by a connection of its own and without any order.
 
 use std::{sync::Barrier, thread};
 
-use crate::database::{Database, Program};
+use crate::database::{Database, Program, series};
 
 /// Of so many running jobs, each with a run of the same number, no exit is lost.
 pub(crate) fn lose_none(database: &Database, one: Program, other: Program, jobs: i64) {
+    let numbers = series(jobs);
+    database.program.run(&format!(
+        "INSERT INTO agent_runs (id) SELECT i FROM {numbers};
+         INSERT INTO jobs (id, agent, repo, status) SELECT i, 'a', 'r', 'running' FROM {numbers}"
+    ));
     let barrier = Barrier::new(2);
     thread::scope(|scope| {
         scope.spawn(|| {

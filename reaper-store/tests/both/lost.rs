@@ -1,5 +1,4 @@
-//! What happened to jobs while triggers were away, as after a table was rebuilt, and what a migration makes of it. Told
-//! once for both databases: each crate has a `Database`, claims, and a way to write a time of its own.
+//! What happened to jobs while triggers were away, as after a table was rebuilt, and what a migration makes of it.
 
 use std::time::Duration;
 
@@ -7,9 +6,9 @@ use reaper_core::{JobSnapshot, Status};
 use reaper_store::{Claims as _, Outcome, Schema as _, Settlement};
 
 use crate::{
-    claims::claim,
+    both::{claims::claim, triggers::age_ms},
     database::{Database, ago},
-    triggers::age_ms,
+    lost::LOSE,
 };
 
 /// What is done to job 1, which runs under run 1 with the pid 11 since ten minutes.
@@ -60,10 +59,10 @@ impl Case {
     }
 }
 
-/// An attempt that was begun while no trigger saw it is one of its own: nothing of the one before is told of it.
-pub(crate) fn what_was_taken_meanwhile_is_another_attempt(lose: &str) {
+/// How an attempt was begun meanwhile, with its pid and how many seconds ago that was.
+fn taken_meanwhile() -> [(Case, Option<u32>, i64); 5] {
     let is_own = Some(12);
-    for (case, pid, age) in [
+    [
         (
             case(
                 "a failed job is retried, and taken with a run and a pid",
@@ -115,7 +114,13 @@ pub(crate) fn what_was_taken_meanwhile_is_another_attempt(lose: &str) {
             None,
             0,
         ),
-    ] {
+    ]
+}
+
+/// An attempt that was begun while no trigger saw it is one of its own: nothing of the one before is told of it.
+#[test]
+fn what_was_taken_while_they_were_away_is_another_attempt() {
+    for (lose, (case, pid, age)) in LOSE.into_iter().flat_map(|lose| taken_meanwhile().map(|case| (lose, case))) {
         let (database, before, after, began) = case.played(lose);
         let what = case.what;
         assert_ne!(after.attempt.fence, before.attempt.fence, "{what}");
@@ -129,62 +134,71 @@ pub(crate) fn what_was_taken_meanwhile_is_another_attempt(lose: &str) {
 }
 
 /// An exit that no trigger saw is made up for.
-pub(crate) fn an_exit_that_was_recorded_meanwhile_shows(lose: &str) {
-    const EXIT: &[&str] = &["UPDATE agent_runs SET exit_code = 3, finished_at = {50} WHERE id = 1"];
-    let (database, before, after, _) = case("an exit", &[], EXIT).played(lose);
-    assert_eq!((after.exit.map(|exit| exit.code), after.run, after.pid), (Some(3), before.run, Some(11)));
-    let age = age_ms(&database, "reaper_exit_at", 1).unwrap() / 1000;
-    assert!((49..110).contains(&age), "{age} s");
+#[test]
+fn an_exit_that_was_recorded_while_they_were_away_shows() {
+    for lose in LOSE {
+        const EXIT: &[&str] = &["UPDATE agent_runs SET exit_code = 3, finished_at = {50} WHERE id = 1"];
+        let (database, before, after, _) = case("an exit", &[], EXIT).played(lose);
+        assert_eq!((after.exit.map(|exit| exit.code), after.run, after.pid), (Some(3), before.run, Some(11)));
+        let age = age_ms(&database, "reaper_exit_at", 1).unwrap() / 1000;
+        assert!((49..110).contains(&age), "{age} s");
+    }
 }
 
 /// What agrees with itself goes on: nothing of it is changed, and whoever knows its fence is heard.
-pub(crate) fn what_agrees_with_itself_goes_on(lose: &str) {
-    for case in [
-        case("nothing is written", &[], &[]),
-        case("its exit was seen before", &FAILED[..1], &[]),
-        case("its beginning cannot be read", &["UPDATE jobs SET started_at = NULL"], &[]),
-        case(
-            "its run is the one before's",
-            &[
-                FAILED[0],
-                "UPDATE jobs SET status = 'queued'",
-                "UPDATE jobs SET status = 'running', started_at = {50}",
-            ],
-            &[],
-        ),
-    ] {
-        let (_, before, after, _) = case.played(lose);
-        assert_eq!(after, before, "{}", case.what);
+#[test]
+fn what_agrees_with_itself_goes_on() {
+    for lose in LOSE {
+        for case in [
+            case("nothing is written", &[], &[]),
+            case("its exit was seen before", &FAILED[..1], &[]),
+            case("its beginning cannot be read", &["UPDATE jobs SET started_at = NULL"], &[]),
+            case(
+                "its run is the one before's",
+                &[
+                    FAILED[0],
+                    "UPDATE jobs SET status = 'queued'",
+                    "UPDATE jobs SET status = 'running', started_at = {50}",
+                ],
+                &[],
+            ),
+        ] {
+            let (_, before, after, _) = case.played(lose);
+            assert_eq!(after, before, "{}", case.what);
+        }
     }
 }
 
 /// A job that waits again has no exit of the attempt before, but for a late finish.
-pub(crate) fn what_waits_shows_late_finishes_alone(lose: &str) {
-    const ZERO: &[&str] = &["UPDATE agent_runs SET exit_code = 0 WHERE id = 1"];
-    let done = Case {
-        settled: Some(Settlement::Done),
-        ..case("done again", ZERO, &["UPDATE jobs SET status = 'queued'"])
-    };
-    let (_, _, after, _) = done.played(lose);
-    assert_eq!((after.status, after.exit, after.executor), (Status::Queued, None, None));
+#[test]
+fn what_waits_shows_late_finishes_alone() {
+    for lose in LOSE {
+        const ZERO: &[&str] = &["UPDATE agent_runs SET exit_code = 0 WHERE id = 1"];
+        let done = Case {
+            settled: Some(Settlement::Done),
+            ..case("done again", ZERO, &["UPDATE jobs SET status = 'queued'"])
+        };
+        let (_, _, after, _) = done.played(lose);
+        assert_eq!((after.status, after.exit, after.executor), (Status::Queued, None, None));
 
-    let requeue = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: None };
-    let late = Case { settled: Some(requeue), ..case("a late finish", &[], ZERO) };
-    let (database, _, after, _) = late.played(lose);
-    // No trigger has seen it. The next time one does.
-    assert_eq!((after.status, after.exit), (Status::Queued, None));
-    database
-        .program
-        .run("UPDATE agent_runs SET exit_code = NULL; UPDATE agent_runs SET exit_code = 0 WHERE id = 1");
-    let before = database.job(1);
-    assert!(before.is_late_finish());
-    database.program.run(lose);
-    assert_eq!(database.store.migrate().unwrap().len(), 1);
-    assert_eq!(database.job(1), before);
+        let requeue = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: None };
+        let late = Case { settled: Some(requeue), ..case("a late finish", &[], ZERO) };
+        let (database, _, after, _) = late.played(lose);
+        // No trigger has seen it. The next time one does.
+        assert_eq!((after.status, after.exit), (Status::Queued, None));
+        database
+            .program
+            .run("UPDATE agent_runs SET exit_code = NULL; UPDATE agent_runs SET exit_code = 0 WHERE id = 1");
+        let before = database.job(1);
+        assert!(before.is_late_finish());
+        database.program.run(lose);
+        assert_eq!(database.store.migrate().unwrap().len(), 1);
+        assert_eq!(database.job(1), before);
+    }
 }
 
-/// Any one of the triggers on jobs and runs counts, and nothing else that is lost.
-pub(crate) fn each_trigger_counts(database: &Database, triggers: &[(String, String)], other: &str) {
+/// Any one of the triggers on jobs and runs counts, each lost by its statement, and nothing else that is lost.
+pub(crate) fn each_of_them_counts(database: &Database, triggers: &[(String, String)]) {
     let spoilt = "UPDATE jobs SET reaper_exit_code = 9, reaper_exit_at = 1";
     database.program.run("INSERT INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'running')");
     for (name, lose) in triggers {
@@ -192,7 +206,7 @@ pub(crate) fn each_trigger_counts(database: &Database, triggers: &[(String, Stri
         assert_eq!(database.store.migrate().unwrap().len(), 1, "{name}");
         assert_eq!(database.job(1).exit, None, "{name}");
     }
-    database.program.run(&format!("{spoilt}; {other}"));
+    database.program.run(&format!("{spoilt}; DROP INDEX reaper_jobs_late"));
     assert_eq!(database.store.migrate().unwrap().len(), 1);
     assert_eq!(database.job(1).exit.map(|exit| exit.code), Some(9), "nothing says that a trigger was away");
 }

@@ -1,4 +1,4 @@
-//! Nodes, where instants are set by plain SQL. Told once for both databases: each crate has a `Database` of its own.
+//! Nodes, where instants are set by plain SQL.
 
 use reaper_core::NodeId;
 use reaper_store::{

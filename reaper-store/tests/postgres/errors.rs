@@ -3,41 +3,24 @@
 use std::time::Duration;
 
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types::Text};
-use reaper_core::{Alert, Effect, Mode};
+use reaper_core::Mode;
 use reaper_store::{
-    Attempts as _, Claims as _, Control as _, Facts as _, History as _, Outbox as _, Outcome, Schema as _,
-    Settlement, StoreError,
-    attempts::{Launcher, NewTask, Wants},
-    claims::Actor,
-    facts::{Cursor, Wanted},
+    Attempts as _, Claims as _, Control as _, Facts as _, History as _, Outbox as _, Outcome, Settlement,
+    StoreError,
+    attempts::{Launcher, Wants},
+    facts::Cursor,
     history::Query,
     postgres::{Options, Pooling, PostgresStore, connect},
 };
 
 use crate::{
-    claims::claim,
+    both::{
+        claims::claim,
+        errors::{self, RUNNING, alert, everything},
+    },
     database::{Database, Program},
     proxy::{Cut, Proxy},
 };
-
-const RUNNING: &str = "INSERT INTO jobs (id, agent, repo, status, pid) VALUES (1, 'a', 'r', 'running', 7)";
-
-fn everything() -> Wanted {
-    let until = chrono::DateTime::<chrono::Utc>::MAX_UTC;
-    Wanted {
-        exits_until: until,
-        started_until: until,
-        beats_until: Some(until),
-        late_finishes: true,
-        suspects: Vec::new(),
-        here: None,
-        lost: Vec::new(),
-    }
-}
-
-fn alert() -> Effect {
-    Effect::Alert(Alert { kind: "k".into(), job: None, text: "t".into() })
-}
 
 fn brief() -> Options {
     Options { lock_timeout: Duration::from_millis(50), ..Options::default() }
@@ -68,26 +51,7 @@ fn a_server_that_is_not_there_is_named_without_the_password() {
 #[test]
 fn a_store_that_only_reads() {
     for pooling in [Pooling::Session, Pooling::Transaction] {
-        let database = Database::adopted(RUNNING);
-        let store = database.open(Options { read_only: true, pooling, ..Options::default() });
-        let before = database.program.dump_all();
-        assert_eq!(store.load(&everything(), &Cursor::default(), 10).unwrap().rows.len(), 1);
-        let job = store.job(&1.into()).unwrap().unwrap().unwrap();
-        let task = NewTask { repo: "r".into(), work_item: None, branch: None, stage: "s".into() };
-        let problems = [
-            store.settle(&[claim(&job, Settlement::Fail)]).err(),
-            store.requeue_all_running().err(),
-            store.set_mode(Mode::Off).err(),
-            store.post("k", &alert()).err(),
-            store.add_task(&task).err(),
-            store.migrate().err(),
-            store.uninstall().err(),
-        ];
-        for problem in problems {
-            assert!(matches!(&problem, Some(StoreError::ReadOnly(_))), "{problem:?}");
-        }
-        assert_eq!(store.pending().unwrap(), []);
-        assert_eq!(database.program.dump_all(), before);
+        errors::a_store_that_only_reads(Options { read_only: true, pooling, ..Options::default() });
     }
 }
 
@@ -286,21 +250,4 @@ fn a_claim_is_durable_whatever_the_default() {
     let store = database.open(Options::default());
     assert_eq!(store.settle(&[claim(&database.job(1), Settlement::Fail)]).unwrap(), [Outcome::Won]);
     assert_eq!(database.program.text("SELECT x FROM seen").as_deref(), Some("on"));
-}
-
-/// A person's claim does not ask for the mode; a reaper's does, in the transaction in which it writes.
-#[test]
-fn a_mode_that_is_stored_by_another_counts_at_once() {
-    let database = Database::adopted(RUNNING);
-    let job = database.job(1);
-    database.program.run("INSERT INTO reaper_settings VALUES ('mode', 'report')");
-    let settle = || database.store.settle(&[claim(&job, Settlement::Fail)]);
-    assert_eq!(settle().unwrap(), [Outcome::Forbidden(Mode::Report)]);
-    database.program.run("UPDATE reaper_settings SET value = 'sometimes'");
-    let problem = settle().unwrap_err();
-    assert!(matches!(&problem, StoreError::Corrupt { what: "mode", .. }), "{problem:?}");
-    assert_eq!(database.job(1), job);
-    assert_eq!(database.store.set_mode(Mode::Report).unwrap(), Mode::Off);
-    let by_person = reaper_store::Claim { by: Actor::Person, ..claim(&job, Settlement::Fail) };
-    assert_eq!(database.store.settle(&[by_person]).unwrap(), [Outcome::Won]);
 }

@@ -9,7 +9,7 @@ use reaper_store::{
     postgres::{Options, PostgresStore},
 };
 
-use crate::{claims::claim, database::Database};
+use crate::{both::claims::claim, database::Database};
 
 /// The script of docs/postgres.md.
 fn grants() -> String {

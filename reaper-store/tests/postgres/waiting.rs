@@ -12,13 +12,13 @@ use reaper_store::{
 };
 
 use crate::{
-    at_once,
-    claims::claim,
+    both::{
+        at_once,
+        claims::{REQUEUE, claim},
+        exits,
+    },
     database::{Database, Program},
-    exits,
 };
-
-const REQUEUE: Settlement = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: Some(5) };
 
 const RETRY: Settlement = Settlement::Requeue { wait: Duration::ZERO, rescue_cap: None };
 
@@ -272,14 +272,9 @@ fn an_exit_is_missed_by_a_transaction_that_has_read_before_its_run_was_named() {
 /// Attaches and exits without any order.
 #[test]
 fn attaches_and_exits_at_once_lose_none() {
-    const JOBS: i64 = 300;
     let database = Database::adopted("");
-    database.program.run(&format!(
-        "INSERT INTO agent_runs (id) SELECT i FROM generate_series(1, {JOBS}) AS n (i);
-         INSERT INTO jobs (id, agent, repo, status) SELECT i, 'a', 'r', 'running' FROM generate_series(1, {JOBS}) AS n (i)"
-    ));
     let (one, other) = (Program::on(database.url()), Program::on(database.url()));
-    at_once::lose_none(&database, one, other, JOBS);
+    at_once::lose_none(&database, one, other, 300);
 }
 
 #[test]

@@ -1,97 +1,15 @@
-//! Claims against everything that plain SQL can do between a read and a claim, and beside it.
+//! Claims on SQLite: the ways in which its triggers refuse, and what it alone can store.
 
-use std::{sync::Barrier, thread};
+use crate::both::{again, claims};
 
-use reaper_core::{JobSnapshot, Status};
-use reaper_store::{
-    Attempts as _, Claim, Claims as _, Facts as _, Outbox as _, Outcome, Settlement, StoreError,
-    attempts::{Launcher, Wants, Written},
-    claims::{Actor, EventId},
-    facts::{Cursor, Here, Wanted},
-};
-
-use crate::{again, database::Database, effects};
-
-pub(crate) fn claim(job: &JobSnapshot, settlement: Settlement) -> Claim {
-    Claim {
-        event: EventId::draw(),
-        attempt: job.attempt.clone(),
-        basis: job.basis(),
-        settlement,
-        by: Actor::Reaper,
-        rule: "executor_dead".into(),
-        reason: "the executor is gone".into(),
-        evidence: serde_json::json!({ "dead_ticks": 2 }),
-        death: None,
-        effect: None,
-    }
-}
-
-pub(crate) const REQUEUE: Settlement =
-    Settlement::Requeue { wait: std::time::Duration::ZERO, rescue_cap: Some(5) };
-
-const RUNNING: &str = "INSERT INTO agent_runs (id) VALUES (7);
-    INSERT INTO jobs (id, agent, repo, status, run_id, pid, started_at)
-        VALUES (1, 'a', 'r', 'running', 7, 4321, datetime('now', '-1000 seconds'))";
-
-/// Whatever is written between the read and the claim, the claim is lost and changes nothing.
 #[test]
 fn f06_what_is_written_between_read_and_claim_loses_it() {
-    for sql in [
-        // Requeued and taken again, in every way (ABA).
-        "UPDATE jobs SET status = 'queued'; UPDATE jobs SET status = 'running'",
-        "UPDATE jobs SET status = 'queued'; UPDATE jobs SET status = 'running', pid = 4321, run_id = 7, started_at = started_at",
-        "UPDATE jobs SET status = 'done'; UPDATE jobs SET status = 'running'",
-        "DELETE FROM jobs; INSERT INTO jobs (id, agent, repo, status, run_id, pid) VALUES (1, 'a', 'r', 'running', 7, 4321)",
+    claims::what_is_written_between_read_and_claim_loses_it(
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_master SET sql = replace(sql, 'status TEXT NOT NULL', 'status TEXT') WHERE name = 'jobs';
+         PRAGMA writable_schema = RESET",
         "REPLACE INTO jobs SELECT * FROM jobs WHERE id = 1",
-        "REPLACE INTO jobs (id, agent, repo, status) VALUES (1, 'a', 'r', 'queued'); UPDATE jobs SET status = 'running'",
-        // An exit, however it comes to the row.
-        "UPDATE agent_runs SET exit_code = 0, finished_at = datetime('now')",
-        "UPDATE agent_runs SET exit_code = 1",
-        "REPLACE INTO agent_runs (id, exit_code) VALUES (7, 0)",
-        "INSERT INTO agent_runs (id, exit_code) VALUES (8, 0); UPDATE jobs SET run_id = 8",
-        // Another process, another beginning, another status.
-        "UPDATE jobs SET pid = 99",
-        "UPDATE jobs SET pid = NULL",
-        "UPDATE jobs SET run_id = NULL",
-        "UPDATE jobs SET started_at = datetime('now')",
-        "UPDATE jobs SET status = 'done'",
-        "UPDATE jobs SET status = 'paused'",
-        "UPDATE jobs SET status = NULL",
-        "DELETE FROM jobs",
-    ] {
-        for settlement in [Settlement::Done, REQUEUE, Settlement::Fail, Settlement::Terminate] {
-            // The owner's column may hold NULL here.
-            let database = Database::adopted("");
-            database.program.run(
-                "PRAGMA writable_schema = ON;
-                 UPDATE sqlite_master SET sql = replace(sql, 'status TEXT NOT NULL', 'status TEXT') WHERE name = 'jobs';
-                 PRAGMA writable_schema = RESET",
-            );
-            database.program.run(RUNNING);
-            let read = database.job(1);
-            database.program.run(sql);
-            let before = database.program.dump_all();
-            assert_eq!(database.store.settle(&[claim(&read, settlement)]).unwrap(), [Outcome::Lost], "{sql}");
-            assert_eq!(database.program.dump_all(), before, "{sql}");
-        }
-    }
-}
-
-/// What has nothing to do with the decision does not lose it.
-#[test]
-fn what_is_no_fact_of_the_decision_does_not_matter() {
-    for sql in [
-        "UPDATE jobs SET error = 'hm', created_at = datetime('now')",
-        "UPDATE jobs SET status = 'running', pid = pid, run_id = run_id, started_at = started_at",
-        "INSERT INTO agent_runs (exit_code) VALUES (0)",
-        "UPDATE agent_runs SET agent = 'x', finished_at = datetime('now')",
-    ] {
-        let database = Database::adopted(RUNNING);
-        let read = database.job(1);
-        database.program.run(sql);
-        assert_eq!(database.store.settle(&[claim(&read, REQUEUE)]).unwrap(), [Outcome::Won], "{sql}");
-    }
+    );
 }
 
 /// SQLite gives the id of a run that was deleted again.
@@ -102,66 +20,21 @@ fn a_run_whose_id_comes_again_is_the_new_attempts_own() {
     );
 }
 
-#[test]
-fn f04_of_sixteen_that_claim_at_once_one_wins() {
-    // A tenth of them where a quick run has no time for all.
-    let rounds = if std::env::var("PROOF").is_ok_and(|value| value == "full") { 1000 } else { 100 };
-    let database = Database::adopted("");
-    let stores: Vec<_> = (0..16).map(|_| database.open(reaper_store::sqlite::Options::default())).collect();
-    for round in 1..=rounds {
-        database.program.run("INSERT INTO jobs (agent, repo, status, pid) VALUES ('a', 'r', 'running', 4321)");
-        let read = database.job(round);
-        let barrier = Barrier::new(stores.len());
-        let outcomes: Vec<_> = thread::scope(|scope| {
-            let racers: Vec<_> = stores
-                .iter()
-                .map(|store| {
-                    let (read, barrier) = (&read, &barrier);
-                    scope.spawn(move || {
-                        barrier.wait();
-                        store.settle(&[claim(read, REQUEUE)]).unwrap().remove(0)
-                    })
-                })
-                .collect();
-            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
-        });
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Won).count(), 1, "{outcomes:?}");
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Lost).count(), 15, "{outcomes:?}");
-    }
-    assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_events"), Some(rounds));
-}
-
 /// An owner's trigger raises on single rows of a set, in each of the ways in which one can.
 #[test]
 fn f40_rows_that_the_owner_refuses_are_left_out() {
     for (how, kept) in [("ABORT", true), ("FAIL", true), ("ROLLBACK", true), ("IGNORE", false)] {
         let message = if how == "IGNORE" { "IGNORE" } else { &format!("{how}, 'the owner''s word'") };
-        let database = Database::adopted("");
-        database.program.run(&format!(
+        let trigger = format!(
             "CREATE TABLE seen (id INTEGER);
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
-             INSERT INTO jobs (agent, repo, status, pid) SELECT 'a', 'r', 'running', i FROM n;
              CREATE TRIGGER owner BEFORE UPDATE OF status ON jobs WHEN NEW.status = 'failed'
              BEGIN
                 INSERT INTO seen VALUES (NEW.id);
                 SELECT CASE WHEN NEW.id IN (3, 17) THEN RAISE({message}) END;
              END"
-        ));
-        let claims: Vec<_> = (1..=20).map(|id| claim(&database.job(id), Settlement::Fail)).collect();
-        let outcomes = database.store.settle(&claims).unwrap();
-        for (id, outcome) in (1..=20).zip(outcomes) {
-            let status = database.job(id).status;
-            match (id, outcome) {
-                (3 | 17, Outcome::Refused(why)) if kept => {
-                    assert!(why.contains("the owner's word"), "{why}");
-                    assert_eq!(status, Status::Running);
-                }
-                // The owner's program has its own way of leaving rows alone: then nothing was written.
-                (3 | 17, Outcome::Lost) if !kept => assert_eq!(status, Status::Running),
-                (_, outcome) => assert_eq!((outcome, status), (Outcome::Won, Status::Failed), "{how}, job {id}"),
-            }
-        }
-        assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_events"), Some(18), "{how}");
+        );
+        let database =
+            claims::rows_that_the_owner_refuses_are_left_out(&trigger, kept.then_some("the owner's word"));
         let seen = if kept { 18 } else { 20 };
         assert_eq!(
             database.program.number("SELECT count(*) AS x FROM seen"),
@@ -174,147 +47,20 @@ fn f40_rows_that_the_owner_refuses_are_left_out() {
 /// What the owner's schema refuses at the commit alone is no more than these rows' trouble.
 #[test]
 fn f40_rows_that_break_a_deferred_constraint_are_left_out() {
-    let database = Database::adopted("");
-    database.program.run(
+    claims::rows_that_the_owner_refuses_are_left_out(
         "CREATE TABLE seen (job INTEGER REFERENCES jobs (id) DEFERRABLE INITIALLY DEFERRED);
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
-         INSERT INTO jobs (agent, repo, status, pid) SELECT 'a', 'r', 'running', i FROM n;
          CREATE TRIGGER owner AFTER UPDATE OF status ON jobs WHEN NEW.id IN (3, 17)
          BEGIN INSERT INTO seen VALUES (4711); END",
+        Some("FOREIGN KEY"),
     );
-    let claims: Vec<_> = (1..=20).map(|id| claim(&database.job(id), Settlement::Fail)).collect();
-    let outcomes = database.store.settle(&claims).unwrap();
-    for (id, outcome) in (1..=20).zip(outcomes) {
-        let status = database.job(id).status;
-        match (id, outcome) {
-            (3 | 17, Outcome::Refused(why)) => {
-                assert!(why.contains("FOREIGN KEY"), "{why}");
-                assert_eq!(status, Status::Running);
-            }
-            (_, outcome) => assert_eq!((outcome, status), (Outcome::Won, Status::Failed), "job {id}"),
-        }
-    }
-    assert_eq!(database.program.number("SELECT count(*) AS x FROM reaper_events"), Some(18));
 }
 
-/// What a claim brings about is stored with it or it is none: a job whose effect cannot be stored is left as it is, and those beside
-/// it are settled.
-#[test]
-fn a_claim_whose_effect_cannot_be_stored_is_none() {
-    let database = Database::adopted("");
-    database.program.run(
-        "INSERT INTO jobs (agent, repo, status, pid) VALUES ('a', 'r', 'running', 1), ('a', 'r', 'running', 2), ('a', 'r', 'running', 3);
-         CREATE TRIGGER owner BEFORE INSERT ON reaper_outbox WHEN NEW.job_id = 2 BEGIN SELECT RAISE(ABORT, 'no room'); END",
-    );
-    effects::refused_for_the_second(&database);
-}
-
-/// The whole set fails for a reason that is no row's: nothing is split, nothing is changed.
-#[test]
-fn a_set_that_fails_as_a_whole_is_not_split() {
-    let database = Database::adopted(RUNNING);
-    let read = database.job(1);
-    database.program.run("DROP TABLE reaper_events");
-    let problem = database.store.settle(&[claim(&read, REQUEUE), claim(&read, REQUEUE)]).unwrap_err();
-    assert!(matches!(problem, StoreError::NotMigrated { .. }), "{problem:?}");
-    assert_eq!(database.program.text("SELECT status AS x FROM jobs").as_deref(), Some("running"));
-}
-
-/// A foreign take that sets the status alone: the old pid and the old run are none of the new attempt's.
-#[test]
-fn f41_a_foreign_take_with_the_old_pid_and_run_is_another_attempt() {
-    let database = Database::adopted(RUNNING);
-    let old = database.job(1);
-    database.program.run("UPDATE jobs SET status = 'queued'; UPDATE jobs SET status = 'running'");
-    let here = Wanted {
-        exits_until: chrono::DateTime::<chrono::Utc>::MIN_UTC,
-        started_until: chrono::DateTime::<chrono::Utc>::MIN_UTC,
-        beats_until: None,
-        late_finishes: true,
-        suspects: vec![],
-        here: Some(Here { host: "here".into(), bare_pids: true, since: None }),
-        lost: Vec::new(),
-    };
-    let load = || database.store.load(&here, &Cursor::default(), 10).unwrap().rows;
-    assert!(load().is_empty(), "there is nothing to probe");
-    let new = database.job(1);
-    assert_eq!((new.pid, new.run.clone()), (None, None));
-    // The old monitor records its exit: neither the new attempt's, nor a reason to settle it.
-    database.program.run("UPDATE agent_runs SET exit_code = 1, finished_at = datetime('now')");
-    assert_eq!(database.job(1), new);
-    for read in [&old, &JobSnapshot { attempt: new.attempt, ..old.clone() }] {
-        assert_eq!(database.store.settle(&[claim(read, Settlement::Fail)]).unwrap(), [Outcome::Lost]);
-    }
-    // Once the new worker has written its own, it is probed and can be settled.
-    database.program.run("UPDATE jobs SET pid = 99");
-    let own = load().remove(0).unwrap();
-    assert_eq!(own.pid, Some(99));
-    assert_eq!(database.store.settle(&[claim(&own, REQUEUE)]).unwrap(), [Outcome::Won]);
-}
-
-/// A set of many, with effects, in one transaction.
-#[test]
-fn a_set_of_many_is_settled_together() {
-    let database = Database::created();
-    database.program.run(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
-         INSERT INTO jobs (agent, repo, status, pid) SELECT 'a', 'r', 'running', i FROM n",
-    );
-    let claims: Vec<_> = (1..=500)
-        .map(|id| {
-            let effect = reaper_core::Effect::Alert(reaper_core::Alert {
-                kind: "job_failed".into(),
-                job: Some(id.into()),
-                text: format!("job {id} failed"),
-            });
-            Claim { effect: Some(effect), ..claim(&database.job(id), Settlement::Fail) }
-        })
-        .collect();
-    let outcomes = database.store.settle(&claims).unwrap();
-    assert_eq!(outcomes, vec![Outcome::Won; 500]);
-    assert_eq!(database.store.undelivered(1000).unwrap().len(), 500);
-    let events = database.program.numbers("SELECT id AS x FROM reaper_events ORDER BY seq");
-    assert_eq!(events, claims.iter().map(|claim| Some(claim.event.0)).collect::<Vec<_>>());
-}
-
-/// Events and last errors may hold anything that a text can.
 #[test]
 fn f28_hostile_texts_stay_texts() {
-    let hostile = "'; DROP TABLE jobs; -- \u{0} \u{1b}[31m \u{202e} \" \\ $(id) %s :job ж\n";
-    let database = Database::adopted(RUNNING);
-    let read = database.job(1);
-    let claim = Claim {
-        rule: hostile.into(),
-        reason: hostile.into(),
-        evidence: serde_json::json!({ hostile: hostile }),
-        ..claim(&read, Settlement::Fail)
-    };
-    assert_eq!(database.store.settle(std::slice::from_ref(&claim)).unwrap(), [Outcome::Won]);
-    let events = reaper_store::History::events(
-        &database.store,
-        &reaper_store::history::Query { limit: 10, ..Default::default() },
-    );
-    let event = events.unwrap().remove(0);
-    assert_eq!((event.rule, event.reason, event.evidence), (hostile.into(), hostile.into(), claim.evidence));
-    let bytes = database.program.text("SELECT hex(reaper_last_error) AS x FROM jobs").unwrap();
-    assert_eq!(bytes, hostile.bytes().map(|byte| format!("{byte:02X}")).collect::<String>());
+    claims::hostile_texts_stay_texts("\0", "hex(reaper_last_error)");
 }
 
-/// Counters that stand at their ends stay there.
 #[test]
 fn counters_saturate() {
-    let database = Database::adopted(
-        "INSERT INTO jobs (id, agent, repo, attempts, max_attempts) VALUES (1, 'a', 'r', 4294967295, 4294967295)",
-    );
-    let monitor = Launcher::free("here/b/1/2/3/4".parse().unwrap());
-    let taken = database.store.take(&Wants::Any, &monitor).unwrap().unwrap();
-    assert_eq!(taken.job.attempts, u32::MAX);
-    database.program.run("UPDATE jobs SET reaper_beat = 9223372036854775807, reaper_beat_at = 0");
-    assert_eq!(database.store.beat(&taken.job.attempt).unwrap(), Written::Yes);
-    assert_eq!(database.job(1).beat.unwrap().count, i64::MAX);
-    database.program.run("UPDATE jobs SET reaper_rescues = 4294967295, attempts = 1");
-    let unbounded = Settlement::Requeue { wait: std::time::Duration::ZERO, rescue_cap: None };
-    let by_monitor = Claim { by: Actor::Monitor, ..claim(&database.job(1), unbounded) };
-    assert_eq!(database.store.settle(&[by_monitor]).unwrap(), [Outcome::Won]);
-    assert_eq!(database.job(1).rescues, u32::MAX);
+    claims::counters_saturate("", u32::MAX);
 }

@@ -2,29 +2,63 @@
 //! through a connection of its own.
 
 use std::{
+    fmt::Display,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
 };
 
-use diesel::{
-    Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection,
-    connection::SimpleConnection as _,
-    sql_query,
-    sql_types::{BigInt, Nullable, Text},
-};
-use reaper_core::{JobSnapshot, job::BadRow};
-use reaper_store::{
-    Facts as _, Schema as _, StoreError,
-    sqlite::{Options, SqliteStore},
-};
+use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
+pub(crate) use reaper_store::sqlite::Options;
+use reaper_store::{Schema as _, sqlite::SqliteStore};
 use tempfile::TempDir;
 
 /// The tables of a program that has its jobs from before Reaper.
 pub(crate) const SEED: &str = include_str!("seed.sql");
 
+/// Sets where the ids of the seed's tables go on: here they go on after the last one by themselves.
+pub(crate) const IDS_GO_ON: &str = "";
+
+/// The milliseconds of the clock.
+pub(crate) const CLOCK_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+
+/// Now, as the program writes it.
+pub(crate) const NOW: &str = "datetime('now')";
+
 /// So many seconds ago, as the program writes it.
-pub(crate) fn ago(secs: u32) -> String {
+pub(crate) fn ago(secs: u64) -> String {
     format!("datetime('now', '-{secs} seconds')")
+}
+
+/// The same with a `T` and a `Z`.
+pub(crate) fn zulu_ago(secs: u64) -> String {
+    format!("strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-{secs} seconds')")
+}
+
+/// In so many seconds.
+pub(crate) fn ahead(secs: u64) -> String {
+    format!("datetime('now', '+{secs} seconds')")
+}
+
+/// A table of the numbers `i` from 1 to this.
+pub(crate) fn series(last: i64) -> String {
+    format!(
+        "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {last}) SELECT i FROM n) AS n"
+    )
+}
+
+/// Puts a row in the place of the one that may have its id.
+pub(crate) fn replace(table: &str, id: impl Display, columns: &str, values: &str) -> String {
+    format!("REPLACE INTO {table} (id, {columns}) VALUES ({id}, {values})")
+}
+
+/// Makes a trigger of the owner's that refuses what is done where this holds.
+pub(crate) fn refuses(name: &str, what: &str, when: &str, says: &str) -> String {
+    format!("CREATE TRIGGER {name} BEFORE {what} WHEN {when} BEGIN SELECT RAISE(ABORT, '{says}'); END")
+}
+
+/// Drops a trigger of a table.
+pub(crate) fn drop_trigger(name: &str, _table: &str) -> String {
+    format!("DROP TRIGGER {name}")
 }
 
 /// A prepared database.
@@ -43,13 +77,6 @@ impl Database {
         let store = SqliteStore::create_or_open(&path, Options::default()).unwrap();
         store.migrate().unwrap();
         Self { store, program: Program::on(&path), folder }
-    }
-
-    /// One that another program has created and filled, and that Reaper has adopted.
-    pub(crate) fn adopted(rows: &str) -> Self {
-        let database = Self::seeded(rows);
-        database.store.migrate().unwrap();
-        database
     }
 
     /// One that another program has created and filled, and nobody has prepared.
@@ -75,39 +102,10 @@ impl Database {
     pub(crate) fn open(&self, options: Options) -> SqliteStore {
         SqliteStore::open(&self.path(), options).unwrap()
     }
-
-    pub(crate) fn job(&self, id: i64) -> JobSnapshot {
-        self.store.job(&id.into()).unwrap().expect("the job is there").unwrap_or_else(|bad| panic!("{bad}"))
-    }
-
-    pub(crate) fn bad(&self, id: i64) -> BadRow {
-        match self.store.job(&id.into()).unwrap().expect("the job is there") {
-            Ok(row) => panic!("the row parses: {row:?}"),
-            Err(bad) => bad,
-        }
-    }
 }
 
 /// A program without Reaper.
 pub(crate) struct Program(Mutex<SqliteConnection>);
-
-impl std::fmt::Debug for Program {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Program")
-    }
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = Nullable<BigInt>)]
-    n: Option<i64>,
-}
-
-#[derive(QueryableByName)]
-struct Words {
-    #[diesel(sql_type = Nullable<Text>)]
-    n: Option<String>,
-}
 
 impl Program {
     pub(crate) fn on(path: &Path) -> Self {
@@ -121,41 +119,21 @@ impl Program {
         self.0.lock().unwrap()
     }
 
-    /// Runs statements that must work.
-    pub(crate) fn run(&self, sql: &str) {
-        self.try_run(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
+    /// The owner's part of the schema, as it stands in the file.
+    pub(crate) fn owners_schema(&self) -> Vec<Option<String>> {
+        self.texts(
+            "SELECT type || ' ' || name || ': ' || coalesce(sql, '') AS x FROM sqlite_master
+             WHERE name NOT LIKE 'reaper%' AND name NOT LIKE 'sqlite_autoindex_reaper%' ORDER BY rowid",
+        )
     }
 
-    pub(crate) fn try_run(&self, sql: &str) -> Result<(), StoreError> {
-        self.connection().batch_execute(sql).map_err(|error| StoreError::Database(error.to_string()))
-    }
-
-    /// The integers that a query of one column gives.
-    pub(crate) fn numbers(&self, sql: &str) -> Vec<Option<i64>> {
-        let query = format!("SELECT n FROM (SELECT x AS n FROM ({sql}))");
-        let rows = sql_query(query).load::<Number>(&mut *self.connection());
-        rows.unwrap_or_else(|error| panic!("{error}: {sql}")).into_iter().map(|row| row.n).collect()
-    }
-
-    /// The integer that a query gives under the name `x`.
-    pub(crate) fn number(&self, sql: &str) -> Option<i64> {
-        let numbers = self.numbers(sql);
-        assert_eq!(numbers.len(), 1, "{sql}");
-        numbers[0]
-    }
-
-    /// The texts that a query gives under the name `x`.
-    pub(crate) fn texts(&self, sql: &str) -> Vec<Option<String>> {
-        let query = format!("SELECT CAST(x AS TEXT) AS n FROM ({sql})");
-        let rows = sql_query(query).load::<Words>(&mut *self.connection());
-        rows.unwrap_or_else(|error| panic!("{error}: {sql}")).into_iter().map(|row| row.n).collect()
-    }
-
-    /// The text that a query gives under the name `x`.
-    pub(crate) fn text(&self, sql: &str) -> Option<String> {
-        let mut texts = self.texts(sql);
-        assert_eq!(texts.len(), 1, "{sql}");
-        texts.remove(0)
+    /// How much bears Reaper's name.
+    pub(crate) fn ours(&self) -> Option<i64> {
+        self.number(
+            "SELECT (SELECT count(*) FROM sqlite_master WHERE name LIKE '%reaper%')
+                + (SELECT count(*) FROM sqlite_master AS t, pragma_table_info(t.name) AS c
+                    WHERE t.type = 'table' AND c.name LIKE 'reaper%') AS x",
+        )
     }
 
     /// Every row and column of every table, as one text.
@@ -163,7 +141,7 @@ impl Program {
         self.dump_of("name NOT LIKE 'sqlite_%' AND name <> 'reaper_migrations'", "true")
     }
 
-    /// The rows of some tables (a condition on `sqlite_master`), in some columns (a condition on their `name`).
+    /// The rows of some tables, in some of their columns: each a condition on the `name`.
     pub(crate) fn dump_of(&self, tables: &str, columns: &str) -> String {
         let mut dump = String::new();
         let tables = self.texts(&format!(

@@ -3,18 +3,18 @@
 use std::time::{Duration, Instant};
 
 use diesel::{RunQueryDsl as _, connection::SimpleConnection as _, sql_query};
-use reaper_core::{Alert, Effect, Mode};
+use reaper_core::Mode;
 use reaper_store::{
-    Attempts as _, Claims as _, Control as _, Facts as _, Outbox as _, Outcome, Schema as _, Settlement,
-    StoreError,
-    attempts::NewTask,
-    claims::Actor,
-    facts::{Cursor, Wanted},
+    Claims as _, Control as _, Facts as _, Outcome, Schema as _, Settlement, StoreError,
+    facts::Cursor,
     sqlite::{Options, SqliteStore, connect},
 };
 
 use crate::{
-    claims::claim,
+    both::{
+        claims::claim,
+        errors::{self, RUNNING, everything},
+    },
     database::{Database, Program},
 };
 
@@ -25,25 +25,6 @@ const DEFAULT: Options = Options {
     read_only: false,
     journal: reaper_store::sqlite::Journal::Keep,
 };
-
-const RUNNING: &str = "INSERT INTO jobs (id, agent, repo, status, pid) VALUES (1, 'a', 'r', 'running', 7)";
-
-fn everything() -> Wanted {
-    let until = chrono::DateTime::<chrono::Utc>::MAX_UTC;
-    Wanted {
-        exits_until: until,
-        started_until: until,
-        beats_until: Some(until),
-        late_finishes: true,
-        suspects: Vec::new(),
-        here: None,
-        lost: Vec::new(),
-    }
-}
-
-fn alert() -> Effect {
-    Effect::Alert(Alert { kind: "k".into(), job: None, text: "t".into() })
-}
 
 #[test]
 fn the_default_options_are_as_documented() {
@@ -95,26 +76,7 @@ fn a_database_in_no_folder() {
 
 #[test]
 fn a_store_that_only_reads() {
-    let database = Database::adopted(RUNNING);
-    let store = database.open(Options { read_only: true, ..DEFAULT });
-    let before = database.program.dump_all();
-    assert_eq!(store.load(&everything(), &Cursor::default(), 10).unwrap().rows.len(), 1);
-    let job = store.job(&1.into()).unwrap().unwrap().unwrap();
-    let task = NewTask { repo: "r".into(), work_item: None, branch: None, stage: "s".into() };
-    let problems = [
-        store.settle(&[claim(&job, Settlement::Fail)]).err(),
-        store.requeue_all_running().err(),
-        store.set_mode(Mode::Off).err(),
-        store.post("k", &alert()).err(),
-        store.add_task(&task).err(),
-        store.migrate().err(),
-        store.uninstall().err(),
-    ];
-    for problem in problems {
-        assert!(matches!(&problem, Some(StoreError::ReadOnly(_))), "{problem:?}");
-    }
-    assert_eq!(store.pending().unwrap(), []);
-    assert_eq!(database.program.dump_all(), before);
+    errors::a_store_that_only_reads(Options { read_only: true, ..DEFAULT });
 }
 
 #[cfg(unix)]
@@ -276,22 +238,4 @@ fn a_connection_for_other_code_is_as_the_stores_own() {
         assert_eq!(sql_query(query).get_result::<Pragma>(&mut connection).unwrap().n, expected, "{pragma}");
     }
     connection.batch_execute("INSERT INTO tasks (repo, stage) VALUES ('r', 's')").unwrap();
-}
-
-/// A person's claim does not ask for the mode; a reaper's does, in the transaction in which it writes.
-#[test]
-fn a_mode_that_is_stored_by_another_counts_at_once() {
-    let database = Database::adopted(RUNNING);
-    let store = database.open(DEFAULT);
-    let job = database.job(1);
-    database.program.run("INSERT INTO reaper_settings VALUES ('mode', 'report')");
-    assert_eq!(store.settle(&[claim(&job, Settlement::Fail)]).unwrap(), [Outcome::Forbidden(Mode::Report)]);
-    database.program.run("UPDATE reaper_settings SET value = 'sometimes'");
-    let problem = store.settle(&[claim(&job, Settlement::Fail)]).unwrap_err();
-    assert!(matches!(&problem, StoreError::Corrupt { what: "mode", .. }), "{problem:?}");
-    assert_eq!(database.job(1), job);
-    // A person is not bound by it, and can set it right.
-    assert_eq!(store.set_mode(Mode::Report).unwrap(), Mode::Off);
-    let by_person = reaper_store::Claim { by: Actor::Person, ..claim(&job, Settlement::Fail) };
-    assert_eq!(store.settle(&[by_person]).unwrap(), [Outcome::Won]);
 }

@@ -10,27 +10,15 @@
 )]
 
 mod adopt;
-#[path = "../both/again.rs"]
-mod again;
-#[path = "../both/at_once.rs"]
-mod at_once;
-#[path = "../both/lost.rs"]
-mod both_lost;
+#[path = "../both/mod.rs"]
+mod both;
 mod claims;
-#[cfg(feature = "contract")]
-mod contract;
 mod database;
-#[path = "../both/effects.rs"]
-mod effects;
 mod errors;
-#[path = "../both/exits.rs"]
-mod exits;
 #[cfg(feature = "contract")]
 mod foreign;
 mod lost;
 mod migrate;
-#[path = "../both/nodes.rs"]
-mod nodes;
 mod python;
 mod rows;
 mod times;

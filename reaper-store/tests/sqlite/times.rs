@@ -1,11 +1,32 @@
-//! Times without a zone, as the triggers read them in a program that has a zone of its own.
+//! The times that SQLite's programs write, as the triggers read them: also in a program that has a zone of its own.
 
 use std::process::Command;
 
 use crate::{
+    both::{
+        times,
+        triggers::{SLACK_MS, age_ms},
+    },
     database::Database,
-    triggers::{SLACK_MS, age_ms},
 };
+
+#[test]
+fn beginnings_are_read_in_both_forms() {
+    times::beginnings_are_read_in_both_forms(&[
+        ("strftime('%Y-%m-%dT%H:%M:%f', 'now', '-100 seconds')", 100),
+        ("strftime('%Y-%m-%d %H:%M:%f', 'now', '-100 seconds') || '+00:00'", 100),
+        ("strftime('%Y-%m-%dT%H:%M:%S', 'now', '+2 hours', '-100 seconds') || '+02:00'", 100),
+        ("2460000", 0),
+        ("1700000000", 0),
+        ("2460000.5", 0),
+        ("x'fffe'", 0),
+    ]);
+}
+
+#[test]
+fn an_exit_shows_with_its_time_in_both_forms() {
+    times::an_exit_shows_with_its_time_in_both_forms(&[("2460000", 0)]);
+}
 
 /// Tells the child which of the zones it is in.
 const ZONE: &str = "REAPER_TEST_ZONE";

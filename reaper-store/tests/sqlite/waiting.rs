@@ -10,10 +10,8 @@ use reaper_store::{
 };
 
 use crate::{
-    at_once,
-    claims::claim,
+    both::{at_once, claims::claim, exits},
     database::{Database, Program},
-    exits,
 };
 
 const RUNNING: &str = "INSERT INTO agent_runs (id) VALUES (7);
@@ -91,15 +89,9 @@ fn f18_a_stuck_client_is_waited_for_and_no_longer() {
 /// A program that names its run on the job while the run's exit is being recorded: the exit is on the row in the end.
 #[test]
 fn attaches_and_exits_at_once_lose_none() {
-    const JOBS: i64 = 100;
     let database = Database::adopted("PRAGMA journal_mode = WAL");
-    database.program.run(&format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {JOBS})
-         INSERT INTO agent_runs (id) SELECT i FROM n;
-         INSERT INTO jobs (id, agent, repo, status) SELECT id, 'a', 'r', 'running' FROM agent_runs"
-    ));
     let (one, other) = (Program::on(&database.path()), Program::on(&database.path()));
-    at_once::lose_none(&database, one, other, JOBS);
+    at_once::lose_none(&database, one, other, 100);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The SQLite store passes the suite.
+//! The store passes the suite.
 
 use reaper_store::{Store, contract::Subject, foreign::Foreign};
 
