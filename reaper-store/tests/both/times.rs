@@ -22,6 +22,11 @@ pub(crate) fn beginnings_are_read_in_both_forms(more: &[(&str, i64)]) {
         ("'2460000'", 0),
         ("'1700000000'", 0),
         ("''", 0),
+        // The zeros of programs.
+        ("'0001-01-01 00:00:00'", 0),
+        ("'0001-01-01T00:00:00Z'", 0),
+        ("'1970-01-01 00:00:00'", 0),
+        ("'1970-01-01T00:00:00+00:00'", 0),
     ]
     .iter()
     .chain(more)
@@ -56,10 +61,17 @@ fn a_beginning_from_before_is_not_believed() {
 /// Exits, each with the age in seconds that its time is read as, and more of them in the words of this database.
 pub(crate) fn an_exit_shows_with_its_time_in_both_forms(more: &[(&str, i64)]) {
     let database = Database::adopted("");
-    for (at, secs) in
-        [("NULL", 0), (&ago(50), 50), (&zulu_ago(50), 50), (&ahead(50), 0), ("'soon'", 0), ("'2460000'", 0)]
-            .iter()
-            .chain(more)
+    for (at, secs) in [
+        ("NULL", 0),
+        (&ago(50), 50),
+        (&zulu_ago(50), 50),
+        (&ahead(50), 0),
+        ("'soon'", 0),
+        ("'2460000'", 0),
+        ("'0001-01-01 00:00:00'", 0),
+    ]
+    .iter()
+    .chain(more)
     {
         let written = [
             replace("agent_runs", 7, "exit_code, finished_at", "NULL, NULL"),

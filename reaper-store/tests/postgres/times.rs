@@ -58,6 +58,10 @@ fn a_time_without_a_zone_is_never_older_than_it_may_be() {
         ("timestamptz", "Asia/Tokyo", "now() - interval '100 seconds'", 100),
         ("timestamptz", "UTC", "'infinity'", 0),
         ("timestamptz", "UTC", "'-infinity'", 0),
+        ("timestamptz", "UTC", "'0001-01-01 00:00:00+00'", 0),
+        ("timestamptz", "Asia/Tokyo", "to_timestamp(0)", 0),
+        ("timestamp", "America/New_York", "'0001-01-01 00:00:00'", 0),
+        ("timestamp", "America/New_York", "'1970-01-01 00:00:00'", 0),
     ] {
         let database = Database::seeded(&format!(
             "ALTER TABLE jobs ALTER started_at TYPE {kind} USING NULL;

@@ -182,8 +182,9 @@ CREATE OR REPLACE FUNCTION reaper_seen(at bigint) RETURNS bigint LANGUAGE sql VO
     FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now) AS clock
 $$;
 
+-- One from before 1971 is the zero of a program, and none.
 CREATE OR REPLACE FUNCTION reaper_millis(at timestamp with time zone) RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN isfinite(at) THEN floor(extract(epoch FROM at) * 1000)::bigint
+    SELECT CASE WHEN isfinite(at) AND at >= '1971-01-01 00:00:00+00' THEN floor(extract(epoch FROM at) * 1000)::bigint
         + CASE WHEN at = date_trunc('second', at) THEN 999 ELSE 0 END END
 $$;
 
@@ -198,7 +199,7 @@ CREATE OR REPLACE FUNCTION reaper_millis(at text) RETURNS bigint LANGUAGE plpgsq
 DECLARE
     millis bigint;
 BEGIN
-    IF at IS NULL OR at !~ ('^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'
+    IF at IS NULL OR at !~ ('^(197[1-9]|19[89][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'
         || '([ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?'
         || '( ?(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?))?)?$') THEN
         RETURN NULL;

@@ -2,9 +2,10 @@
 --
 -- Triggers run inside other programs' SQLite, which may be old: they use nothing newer than SQLite 3.31.
 -- Instants are milliseconds since 1970-01-01 00:00 UTC. Of a text only what begins as a date is read, so that
--- 'now' and bare numbers, which julianday() takes too, are no dates. A text in whole seconds is taken to be the end of
--- its second, so that no grace is cut short. One without a zone is UTC or the writing program's: programs write both, and
--- the later one counts. 'utc' leaves a text that has a zone as it is, and of an hour that comes twice it may take the first.
+-- 'now' and bare numbers, which julianday() takes too, are no dates; one from before 1971 is the zero of a program, and
+-- none. A text in whole seconds is taken to be the end of its second, so that no grace is cut short. One without a zone is
+-- UTC or the writing program's: programs write both, and the later one counts. 'utc' leaves a text that has a zone as it
+-- is, and of an hour that comes twice it may take the first.
 
 -- The tables of the contract, where they are missing.
 
@@ -199,13 +200,13 @@ FROM (SELECT id, code, at, exit_at, now,
         FROM (SELECT j.id, j.reaper_fence AS fence, j.reaper_started_at AS stored, j.reaper_exit_code AS shown,
                 r.exit_code AS code,
                 CASE WHEN coalesce(j.reaper_inherited, 0) & 2 = 0 THEN r.exit_code END AS own_code,
-                CASE WHEN j.started_at LIKE '____-__-__%'
+                CASE WHEN j.started_at LIKE '____-__-__%' AND j.started_at >= '1971'
                     THEN CAST(ROUND((julianday(j.started_at) - 2440587.5) * 86400000) AS INTEGER) END AS utc,
-                CASE WHEN j.started_at LIKE '____-__-__%'
+                CASE WHEN j.started_at LIKE '____-__-__%' AND j.started_at >= '1971'
                     THEN CAST(ROUND((max(julianday(j.started_at), julianday(j.started_at, 'utc'),
                         julianday(j.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                         + 999 * (j.started_at NOT LIKE '%.%') END AS read_at,
-                CASE WHEN r.finished_at LIKE '____-__-__%'
+                CASE WHEN r.finished_at LIKE '____-__-__%' AND r.finished_at >= '1971'
                     THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
                         julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                         + 999 * (r.finished_at NOT LIKE '%.%') END AS read_exit_at,
@@ -260,7 +261,7 @@ BEGIN
     UPDATE jobs SET
         reaper_fence = max(1, random() & 9223372036854775807),
         reaper_started_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
-            CASE WHEN NEW.started_at LIKE '____-__-__%'
+            CASE WHEN NEW.started_at LIKE '____-__-__%' AND NEW.started_at >= '1971'
                 THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
                     julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
@@ -268,7 +269,7 @@ BEGIN
         reaper_inherited = NULL,
         reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id),
         reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
-            CASE WHEN r.finished_at LIKE '____-__-__%'
+            CASE WHEN r.finished_at LIKE '____-__-__%' AND r.finished_at >= '1971'
                 THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
                     julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
@@ -287,7 +288,7 @@ BEGIN
         reaper_started_at = CASE WHEN NEW.started_at IS OLD.started_at
             THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
-                CASE WHEN NEW.started_at LIKE '____-__-__%'
+                CASE WHEN NEW.started_at LIKE '____-__-__%' AND NEW.started_at >= '1971'
                     THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
                         julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
@@ -297,7 +298,7 @@ BEGIN
         reaper_exit_code = (SELECT r.exit_code FROM agent_runs r
             WHERE r.id = NEW.run_id AND NEW.run_id IS NOT OLD.run_id),
         reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
-            CASE WHEN r.finished_at LIKE '____-__-__%'
+            CASE WHEN r.finished_at LIKE '____-__-__%' AND r.finished_at >= '1971'
                 THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
                     julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
@@ -345,7 +346,7 @@ BEGIN
         reaper_started_at = CASE WHEN NEW.started_at IS OLD.started_at
             THEN reaper_started_at
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
-                CASE WHEN NEW.started_at LIKE '____-__-__%'
+                CASE WHEN NEW.started_at LIKE '____-__-__%' AND NEW.started_at >= '1971'
                     THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
                         julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
@@ -358,7 +359,7 @@ BEGIN
         reaper_exit_at = CASE WHEN NEW.run_id IS OLD.run_id
             THEN reaper_exit_at
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
-                CASE WHEN r.finished_at LIKE '____-__-__%'
+                CASE WHEN r.finished_at LIKE '____-__-__%' AND r.finished_at >= '1971'
                     THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
                         julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
@@ -375,7 +376,7 @@ BEGIN
         reaper_exit_code = NEW.exit_code,
         reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL
             THEN (SELECT min(coalesce(at, now), now) FROM (SELECT
-                CASE WHEN NEW.finished_at LIKE '____-__-__%'
+                CASE WHEN NEW.finished_at LIKE '____-__-__%' AND NEW.finished_at >= '1971'
                     THEN CAST(ROUND((max(julianday(NEW.finished_at), julianday(NEW.finished_at, 'utc'),
                         julianday(NEW.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
@@ -396,7 +397,7 @@ BEGIN
         reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL
             THEN (SELECT min(coalesce(at, known, now), now) FROM (SELECT
                 CASE WHEN reaper_exit_code IS NEW.exit_code THEN reaper_exit_at END AS known,
-                CASE WHEN NEW.finished_at LIKE '____-__-__%'
+                CASE WHEN NEW.finished_at LIKE '____-__-__%' AND NEW.finished_at >= '1971'
                     THEN CAST(ROUND((max(julianday(NEW.finished_at), julianday(NEW.finished_at, 'utc'),
                         julianday(NEW.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
                     + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
