@@ -2,7 +2,8 @@
 //!
 //! Asked from the outside, on a clock that only goes on: a command writes down when it ends, which is before its exit is
 //! recorded, and the run looks again and again at what reapers have settled, which is after they did. What lies between the
-//! two is longer than the exit was old.
+//! two is longer than the exit was old. Where the supervisor was killed that is not so: its own exit is recorded, and the
+//! command may still be on its way to its end.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -98,8 +99,10 @@ pub fn uptime() -> f64 {
 /// By how much what is read of that clock may be off.
 const TICK: f64 = 0.02;
 
+/// Attempts whose commands told their exits by themselves.
 const SETTLED: &str = "SELECT job_id || ':' || fence FROM reaper_events
-    WHERE actor = 'reaper' AND rule IN ('exit_zero', 'exit_nonzero') AND from_status = 'running'";
+    WHERE actor = 'reaper' AND rule IN ('exit_zero', 'exit_nonzero') AND from_status = 'running'
+        AND evidence NOT LIKE '%\"code\":-%'";
 
 const MONITORS: &str = "SELECT job || ':' || fence || ' ' || monitor FROM chaos_changes
     WHERE came = 'running' AND monitor IS NOT NULL";
