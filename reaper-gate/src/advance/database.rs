@@ -98,3 +98,6 @@ fn carry_out(connection: &mut impl Steps, order: &AdvanceOrder) -> QueryResult<A
     connection.note(order, &key)?;
     Ok(Advanced::Advanced { next })
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -13,11 +13,11 @@ use diesel::{
     Connection as _, PgConnection, QueryableByName, RunQueryDsl as _,
     connection::SimpleConnection as _,
     sql_query,
-    sql_types::{BigInt, Nullable, Text},
+    sql_types::{Nullable, Text},
 };
-use reaper_core::AdvanceOrder;
 
-use super::super::PostgresAdvance;
+use super::super::{Connect, PostgresAdvance};
+use crate::advance::database::tests::tables::{JOBS, JobRow, TASK, Tables, TaskRow};
 
 const TABLES: &str = "
     CREATE FUNCTION draw_version() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -53,30 +53,6 @@ pub(super) struct Database {
 }
 
 #[derive(QueryableByName)]
-pub(super) struct TaskRow {
-    #[diesel(sql_type = Nullable<Text>)]
-    pub(super) stage: Option<String>,
-    #[diesel(sql_type = BigInt)]
-    pub(super) reaper_stage_version: i64,
-}
-
-#[derive(Debug, PartialEq, Eq, QueryableByName)]
-pub(super) struct JobRow {
-    #[diesel(sql_type = BigInt)]
-    pub(super) id: i64,
-    #[diesel(sql_type = Text)]
-    pub(super) agent: String,
-    #[diesel(sql_type = Text)]
-    pub(super) repo: String,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    pub(super) task_id: Option<i64>,
-    #[diesel(sql_type = Text)]
-    pub(super) status: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub(super) reaper_source_key: Option<String>,
-}
-
-#[derive(QueryableByName)]
 struct Value {
     #[diesel(sql_type = Nullable<Text>)]
     value: Option<String>,
@@ -99,69 +75,15 @@ impl Database {
         Some(database)
     }
 
-    /// A connection on which the schema is the one that is searched.
-    pub(super) fn connect(&self) -> PgConnection {
-        open(&self.url, &self.schema, "").unwrap()
-    }
-
-    pub(super) fn run(&self, sql: &str) {
-        self.connect().batch_execute(sql).unwrap();
-    }
-
     /// The one value of a query, as text.
     pub(super) fn value(&self, query: &str) -> Option<String> {
         let query = format!("SELECT ({query})::text AS value");
         sql_query(query).get_result::<Value>(&mut self.connect()).unwrap().value
     }
 
-    pub(super) fn advance(&self) -> PostgresAdvance {
-        self.advance_with("")
-    }
-
-    /// An advance whose connections are prepared with these statements too.
-    pub(super) fn advance_with(&self, statements: &'static str) -> PostgresAdvance {
-        PostgresAdvance::new(self.factory(statements))
-    }
-
-    pub(super) fn factory(&self, statements: &'static str) -> super::super::Connect {
-        let (url, schema) = (self.url.clone(), self.schema.clone());
-        Box::new(move || open(&url, &schema, statements))
-    }
-
-    pub(super) fn task(&self) -> TaskRow {
-        sql_query("SELECT stage, reaper_stage_version FROM tasks WHERE id = 3")
-            .get_result(&mut self.connect())
-            .unwrap()
-    }
-
     /// The version of the task's visit, whatever the type of its stage.
     pub(super) fn version(&self) -> i64 {
         self.value("SELECT reaper_stage_version FROM tasks WHERE id = 3").unwrap().parse().unwrap()
-    }
-
-    pub(super) fn stage(&self) -> String {
-        self.task().stage.unwrap()
-    }
-
-    pub(super) fn jobs(&self) -> Vec<JobRow> {
-        let query = "SELECT id, agent, repo, task_id, status, reaper_source_key FROM jobs ORDER BY id";
-        sql_query(query).load(&mut self.connect()).unwrap()
-    }
-
-    /// The order to move the task on from where it stands now.
-    pub(super) fn order(&self) -> AdvanceOrder {
-        self.order_of(self.task().reaper_stage_version)
-    }
-
-    pub(super) fn order_of(&self, version: i64) -> AdvanceOrder {
-        AdvanceOrder {
-            task: 3.into(),
-            repo: "orchestrator".into(),
-            from: "architecture".into(),
-            version: version.into(),
-            to: "development".into(),
-            next_agent: Some("developer".into()),
-        }
     }
 
     /// Waits until so many connections on this schema wait for a lock, for half a minute at most.
@@ -190,6 +112,34 @@ impl Database {
             never.recv_timeout(Duration::from_millis(50)).ok();
         }
         panic!("never {count} connections with {which}");
+    }
+}
+
+impl Tables for Database {
+    type Connection = PgConnection;
+    type Advance = PostgresAdvance;
+
+    /// The schema is the one that is searched.
+    fn factory(&self, statements: &'static str) -> Connect {
+        let (url, schema) = (self.url.clone(), self.schema.clone());
+        Box::new(move || open(&url, &schema, statements))
+    }
+
+    fn over(connect: Connect) -> PostgresAdvance {
+        PostgresAdvance::new(connect)
+    }
+
+    fn task(&self) -> TaskRow {
+        sql_query(TASK).get_result(&mut self.connect()).unwrap()
+    }
+
+    fn jobs(&self) -> Vec<JobRow> {
+        sql_query(JOBS).load(&mut self.connect()).unwrap()
+    }
+
+    /// An id that was drawn is not given out again.
+    fn id_after(rolled_back: i64) -> i64 {
+        rolled_back + 1
     }
 }
 
