@@ -144,6 +144,10 @@ impl Engine {
         if let Some(watching) = &mut memory.watching {
             self.testify(kind, watching, report)?;
         }
+        let before = match &self.settings.instance {
+            Some(_) => self.parts.store.version()?,
+            None => None,
+        };
         if let Some(problem) = self.incarnate(kind, &mut memory)? {
             drop(memory);
             return Ok(self.failed(report, problem));
@@ -198,6 +202,8 @@ impl Engine {
             kind == PassKind::Tick && nothing && quiet && !listens
         }) {
             let (mode, clock) = (report.mode, clock.clone());
+            // What was read of the instances was read before the page.
+            let version = before.unwrap_or(version);
             memory.rest = Some(Rest { version, clock, began, mode, review_at: report.review_at, until: None });
         }
         // Whatever a pass posts, it posts about something that it has loaded.

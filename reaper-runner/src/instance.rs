@@ -18,13 +18,8 @@ pub(crate) fn known(
     }
 }
 
-/// Registers where the instance of these settings runs, if it has one and is in a container, and reads what is known of
-/// all of them.
-pub(crate) fn incarnations(
-    store: &dyn Store,
-    probe: &dyn Probe,
-    settings: &Settings,
-) -> Result<Incarnations, StoreError> {
+/// Registers where the instance of these settings runs, if it has one and is in a container.
+pub(crate) fn register(store: &dyn Store, probe: &dyn Probe, settings: &Settings) -> Result<(), StoreError> {
     match (&settings.instance, probe.place()) {
         (None, _) => {}
         (Some(instance), Some(place)) => store.register(instance, &place)?,
@@ -35,7 +30,7 @@ pub(crate) fn incarnations(
             );
         }
     }
-    known(store, probe, settings)
+    Ok(())
 }
 
 impl Engine {
@@ -55,9 +50,13 @@ impl Engine {
         let Some(instance) = self.settings.instance.as_ref().filter(|_| kind == PassKind::Tick) else {
             return Ok(None);
         };
-        let read = if memory.is_registered { known } else { incarnations };
-        memory.incarnations = read(self.parts.store.as_ref(), self.parts.probe.as_ref(), &self.settings)?;
-        memory.is_registered = true;
+        let (store, probe) = (self.parts.store.as_ref(), self.parts.probe.as_ref());
+        if !memory.is_registered {
+            register(store, probe, &self.settings)?;
+            // Once: whoever comes later under the name must not lose it again to this one.
+            memory.is_registered = true;
+        }
+        memory.incarnations = known(store, probe, &self.settings)?;
         let problem = || {
             format!(
                 "another program was started as the instance {instance:?} after this one: one at a time may run under a \

@@ -13,7 +13,7 @@ use reaper_store::{
 use super::{Context, Exit, Failure, world::World};
 use crate::{
     elsewhere::Elsewhere,
-    instance::incarnations,
+    instance::{known, register},
     look::{all_here, sight},
     watching::Known,
 };
@@ -46,7 +46,8 @@ pub(super) fn requeue_running(context: &Context, args: &RequeueRunningArgs) -> R
 fn orphans(context: &Context, world: &World) -> Result<u64, Failure> {
     let settings = world.settings(&context.config)?;
     let probe = super::world::probe(&context.config)?;
-    let incarnations = incarnations(world.store.as_ref(), probe.as_ref(), &settings)?;
+    register(world.store.as_ref(), probe.as_ref(), &settings)?;
+    let incarnations = known(world.store.as_ref(), probe.as_ref(), &settings)?;
     let wanted = Wanted {
         exits_until: Timestamp::MIN_UTC,
         started_until: Timestamp::MIN_UTC,

@@ -1,16 +1,23 @@
 //! A reaper rests while nothing happens: its passes ask nothing but whether anything was written.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
-use reaper_core::{Alert, Effect, Mode, Verdict};
-use reaper_runner::{PassReport, Reaper};
+use reaper_core::{Alert, Effect, Mode, Timestamp, Verdict, instance::Place};
+use reaper_gate::liveness::MockProbe;
+use reaper_runner::{PassReport, Reaper, Settings, Time};
 use reaper_store::{
-    Control, Facts, Foreign, Outbox,
+    Control, Facts, Foreign, Instances, MemoryStore, Outbox,
     foreign::{ForeignJob, JobColumn, RunColumn, When},
 };
 
-use crate::world::{World, alive, beginning, settings};
+use crate::world::{ToldTime, World, alive, beginning, settings};
 
 /// Only a pass that rests says when to look again without having loaded anything.
 fn rests(report: &PassReport) -> bool {
@@ -163,4 +170,58 @@ fn a_rest_is_bounded() {
     assert!(rests(&reaper.run_once()));
     world.pass(Duration::from_secs(1));
     assert!(!rests(&reaper.run_once()));
+}
+
+/// A clock, and a container that registers when it is read for the n-th time.
+#[derive(Debug)]
+struct Meddled {
+    time: Arc<ToldTime>,
+    store: Arc<MemoryStore>,
+    left: AtomicU32,
+}
+
+impl Time for Meddled {
+    fn monotonic(&self) -> Duration {
+        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.store.register("web", &place(2)).unwrap();
+        }
+        self.time.monotonic()
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.time.wall()
+    }
+}
+
+const fn place(pid_namespace: u64) -> Place {
+    Place { host: String::new(), boot: String::new(), pid_namespace }
+}
+
+/// Whenever in its passes another container registers under its name, a reaper does not rest on what it knew before.
+#[test]
+fn it_hears_of_another_container_under_its_name_whenever_that_registers() {
+    let mut later = 0;
+    for moment in 1..40 {
+        let world = World::new();
+        let mut parts = world.parts();
+        let mut probe = MockProbe::new();
+        probe.expect_host().return_const("here".to_owned());
+        probe.expect_node().return_const(None);
+        probe.expect_place().returning(|| Some(place(1)));
+        parts.probe = Arc::new(probe);
+        let (time, store) = (Arc::clone(&world.time), Arc::clone(&world.store));
+        let meddled = Arc::new(Meddled { time, store, left: AtomicU32::new(moment) });
+        parts.time = Arc::<Meddled>::clone(&meddled);
+        let reaper = Reaper::new(parts, Settings { instance: Some("web".into()), ..settings() });
+        let mut heard = false;
+        for _ in 0..10 {
+            world.pass(Duration::from_secs(1));
+            heard |= reaper.run_once().error.is_some_and(|error| error.contains("another program was started"));
+        }
+        let known = world.store.incarnations().unwrap();
+        let is_over = known.iter().any(|at| at.place == place(1) && at.superseded_at.is_some());
+        later += u32::from(is_over);
+        assert_eq!(heard, is_over, "at the {moment}th look at the clock: {known:?}");
+    }
+    assert!(later > 10, "{later}");
 }
