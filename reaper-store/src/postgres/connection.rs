@@ -25,10 +25,11 @@ pub fn connect(url: &str, options: Options) -> Result<PgConnection, StoreError> 
 
 pub(super) fn establish(url: &Url, pooling: Pooling, named: &Named) -> Result<PgConnection, StoreError> {
     let mut connection = PgConnection::establish(&url.full).map_err(|error| {
-        // Diesel's own words add nothing to libpq's.
+        // Diesel's own words add nothing to libpq's, which come in several lines.
         let problem =
             if let ConnectionError::BadConnection(problem) = error { problem } else { error.to_string() };
-        StoreError::Unreachable { database: named.database.clone(), problem: problem.trim().into() }
+        let problem = problem.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        StoreError::Unreachable { database: named.database.clone(), problem }
     })?;
     if pooling == Pooling::Transaction {
         connection.set_prepared_statement_cache_size(CacheSize::Disabled);

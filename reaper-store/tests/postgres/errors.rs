@@ -45,6 +45,7 @@ fn a_server_that_is_not_there_is_named_without_the_password() {
         let problem = problem.expect("it fails");
         assert!(matches!(&problem, StoreError::Unreachable { .. }), "{problem:?}");
         assert!(!format!("{problem:?} {problem}").contains("s3cret"), "{problem:?}");
+        assert!(!problem.to_string().contains(['\n', '\t']), "it is one line: {problem:?}");
     }
 }
 
