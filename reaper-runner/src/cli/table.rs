@@ -26,23 +26,55 @@ pub(super) fn render(table: &Table) -> String {
     text
 }
 
-/// A page whose lines fit: one that is too long goes on in the next, indented. What is not ASCII may be two wide.
+/// A page whose lines fit: one that is too long goes on in the next, indented, with the word that does not fit; a word that
+/// is longer than a line is broken. What is not ASCII may be two wide.
 pub(super) fn fold(page: &str) -> String {
     const INDENT: &str = "            ";
     let mut text = String::with_capacity(page.len());
     for line in page.lines() {
-        let mut columns = 0;
+        let (mut columns, mut word) = (0, None);
         for c in line.chars() {
-            let wide = if c.is_ascii() || c == '…' || c == '→' { 1 } else { 2 };
-            if columns + wide > usize::from(WIDTH) {
+            if columns + wide(c) > usize::from(WIDTH) {
+                let begins = word.take().filter(|_| c != ' ').unwrap_or(text.len());
+                let rest = text.split_off(begins);
+                text.truncate(text.trim_end().len());
                 text.push('\n');
                 text.push_str(INDENT);
-                columns = INDENT.len();
+                text.push_str(&rest);
+                columns = INDENT.len() + rest.chars().map(wide).sum::<usize>();
+                if c == ' ' {
+                    continue;
+                }
             }
             text.push(c);
-            columns += wide;
+            columns += wide(c);
+            if c == ' ' && columns > INDENT.len() + 1 {
+                word = Some(text.len());
+            }
         }
         text.push('\n');
     }
     text
+}
+
+fn wide(c: char) -> usize {
+    if c.is_ascii() || c == '…' || c == '→' { 1 } else { 2 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_folded_between_words() {
+        let (first, second) = ("a".repeat(40), "b".repeat(39));
+        assert_eq!(fold(&format!("x\n{first} {second}\n")), format!("x\n{first} {second}\n"), "it just fits");
+        let indent = " ".repeat(12);
+        assert_eq!(fold(&format!("{first} {second} c d")), format!("{first} {second}\n{indent}c d\n"));
+        assert_eq!(fold(&format!("{first} {second}b")), format!("{first}\n{indent}{second}b\n"));
+        let long = "c".repeat(100);
+        let (head, tail) = long.split_at(80);
+        assert_eq!(fold(&long), format!("{head}\n{indent}{tail}\n"), "a word that fits nowhere");
+        assert_eq!(fold(&"世".repeat(41)), format!("{}\n{indent}世\n", "世".repeat(40)));
+    }
 }
