@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Fence, JobId, OnOverrun, TaskId, Verdict,
+    Fence, JobId, OnOverrun, Signature, TaskId, Verdict,
     decide::Facts,
     job::Key,
     sample::{ALIVE, Case, DEAD, ELSEWHERE, GONE, LEFT, PROVED, UNKNOWN, case},
@@ -154,6 +154,8 @@ fn the_way_to_another_attempt_is_told_to_its_end() {
     assert_eq!(course(|c| c.dead(DEAD, 2)), [taken, rescued]);
     assert_eq!(course(|c| c.exit(3, 600)), ["and exit code 3 is none that fails at once", taken, rescued]);
     assert_eq!(course(|c| c.exit(3, 600).fatal_code(3)), ["but exit code 3 is one that fails at once"]);
+    let vanished: Change = |c| c.dead(DEAD, 2).fatal(Signature::Vanished);
+    assert_eq!(course(vanished), ["but such an end is one that fails at once"]);
     assert_eq!(course(|c| c.dead(DEAD, 2).attempts(2)), ["but taken twice, max_attempts is 2"]);
     let spent = ["and taken never, max_attempts is 2", "but requeued by reapers 5 times, max_rescues is 5"];
     assert_eq!(course(|c| c.dead(DEAD, 2).attempts(0).rescues(5)), spent);
