@@ -8,7 +8,7 @@ use reaper_store::{
 };
 
 use crate::{
-    both::claims::claim,
+    both::{claims::claim, errors::everything},
     database::{Database, series},
 };
 
@@ -39,16 +39,8 @@ const BAD: [Bad; 18] = [
 const GOOD: i64 = 1_000;
 
 fn wanted() -> Wanted {
-    let until = chrono::DateTime::<chrono::Utc>::MAX_UTC;
-    Wanted {
-        exits_until: until,
-        started_until: until,
-        beats_until: Some(until),
-        late_finishes: true,
-        suspects: vec![GOOD.into()],
-        here: Some(Here { host: "here".into(), bare_pids: true, since: None }),
-        lost: Vec::new(),
-    }
+    let here = Some(Here { host: "here".into(), bare_pids: true, since: None });
+    Wanted { suspects: vec![GOOD.into()], here, ..everything() }
 }
 
 pub(crate) fn running(database: &Database, id: i64) {
