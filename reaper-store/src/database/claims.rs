@@ -20,7 +20,9 @@ impl<S: Database> Claims for S {
     }
 
     fn requeue_all_running(&self) -> Result<u64, StoreError> {
-        self.write(|connection| Ok(u64::try_from(connection.requeue_all()?).unwrap_or(u64::MAX)))
+        let noted =
+            [("actor", Actor::Person.as_str().into()), ("reason", "every running job was put back".into())];
+        self.write(|connection| Ok(u64::try_from(connection.requeue_all(noted)?).unwrap_or(u64::MAX)))
     }
 }
 

@@ -192,8 +192,8 @@ pub(crate) trait Driver: Connection<Backend: 'static> + Texts + 'static {
     /// Tries claims that may be won, in the transaction that it is in, and says of each whether it was.
     fn claim(&mut self, claims: &[&Claim]) -> Result<Vec<bool>, Fault>;
 
-    /// Puts every running job back, with its event, and says how many.
-    fn requeue_all(&mut self) -> Result<usize, Fault>;
+    /// Puts every running job back, with an event of which this is noted, and says how many.
+    fn requeue_all(&mut self, noted: [Named<'_>; 2]) -> Result<usize, Fault>;
 
     /// Writes events, in their order.
     fn note_all(&mut self, notes: &[Note<'_>]) -> Result<(), Fault>;

@@ -17,9 +17,8 @@ use reaper_core::{Attempt, JobId, RunId, job::Key};
 use super::{claims, foreign, load::load_on, script, sql};
 use crate::{
     Claim, StoreError,
-    claims::Actor,
     database::{
-        Bound, Driver, Fault, IsThere, Leased, Post, Script, Statement, Value,
+        Bound, Driver, Fault, IsThere, Leased, Named, Post, Script, Statement, Value,
         attempts::fenced,
         books::{Note, int},
         row::{KEPT, LONGEST, Raw, RawRow},
@@ -46,10 +45,8 @@ impl Driver for PgConnection {
         claims::claim(self, claims)
     }
 
-    fn requeue_all(&mut self) -> Result<usize, Fault> {
-        let values =
-            [("actor", Actor::Person.as_str().into()), ("reason", "every running job was put back".into())];
-        Ok(Statement::new(sql::REQUEUE_ALL, values).run(self)?)
+    fn requeue_all(&mut self, noted: [Named<'_>; 2]) -> Result<usize, Fault> {
+        Ok(Statement::new(sql::REQUEUE_ALL, noted).run(self)?)
     }
 
     fn note_all(&mut self, notes: &[Note<'_>]) -> Result<(), Fault> {

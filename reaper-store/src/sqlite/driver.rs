@@ -13,9 +13,8 @@ use reaper_core::{JobId, job::Key};
 use super::{claims, events, foreign, load::load, script, sql};
 use crate::{
     Claim,
-    claims::Actor,
     database::{
-        Bound, Driver, Fault, IsThere, Leased, Post, Script, Statement, Value,
+        Bound, Driver, Fault, IsThere, Leased, Named, Post, Script, Statement, Value,
         books::Note,
         row::{KEPT, LONGEST, Raw, RawRow},
     },
@@ -44,10 +43,8 @@ impl Driver for SqliteConnection {
         claims::claim(self, claims)
     }
 
-    fn requeue_all(&mut self) -> Result<usize, Fault> {
-        let values =
-            [("actor", Actor::Person.as_str().into()), ("reason", "every running job was put back".into())];
-        Statement::new(sql::REQUEUE_ALL_EVENTS, values).run(self)?;
+    fn requeue_all(&mut self, noted: [Named<'_>; 2]) -> Result<usize, Fault> {
+        Statement::new(sql::REQUEUE_ALL_EVENTS, noted).run(self)?;
         Ok(Statement::new(sql::REQUEUE_ALL, []).run(self)?)
     }
 
