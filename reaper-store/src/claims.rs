@@ -1,9 +1,6 @@
 //! The conditional write by which an attempt is settled.
 
-use std::{
-    fmt::{self, Debug},
-    time::Duration,
-};
+use std::{fmt::Debug, time::Duration};
 
 use reaper_core::{Attempt, Effect, Mode, Signature, job::Basis};
 use serde::{Deserialize, Serialize};
@@ -45,12 +42,6 @@ impl Actor {
             Self::Monitor => "monitor",
             Self::Person => "person",
         }
-    }
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn won(side: &str, won: &Won, before: &JobSnapshot, rule: &str) {
         Action::Done { advance: Some(_) } => "done and on",
         other => other.as_str(),
     };
-    came(side, &format!("{}: {what}", won.by));
+    came(side, &format!("{}: {what}", won.by.as_str()));
     if won.by == Actor::Reaper {
         came(side, &format!("by rule {rule}"));
     }
