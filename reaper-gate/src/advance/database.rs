@@ -2,13 +2,75 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use diesel::QueryResult;
-use reaper_core::{AdvanceOrder, JobId, TaskId};
+use diesel::{
+    QueryResult, QueryableByName,
+    sql_types::{BigInt, Nullable, Text},
+};
+use reaper_core::{AdvanceOrder, JobId, TaskId, job::Key};
 
 use super::{AdvanceError, Advanced};
 
-/// What is done on a database, each step by a statement of its own.
+/// The statements of one database. Each is given its values in the order that is told here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Texts {
+    /// A number, where the order of this key was carried out.
+    pub(super) is_noted: &'static str,
+    /// The id of the job that was enqueued under this key.
+    pub(super) job_of: &'static str,
+    /// Moves a task to a stage, from a stage, by its id and the version of its stage: a task that was there before Reaper
+    /// has none until it moves, which counts as 0.
+    pub(super) move_task: &'static str,
+    /// The stage of the task of this id.
+    pub(super) stage_of: &'static str,
+    /// Enqueues a job for an agent, in a repo, under a key, for a task, and says its id.
+    pub(super) enqueue: &'static str,
+    /// Notes that the order of this key was carried out, for a task.
+    pub(super) note: &'static str,
+}
+
+/// What a statement is given.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'v> {
+    Int(i64),
+    Text(&'v str),
+}
+
+impl<'v> From<&'v str> for Value<'v> {
+    fn from(text: &'v str) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// A key is bound as what it is. SQLite does not take `'7'` for `7` in a column without a type; for PostgreSQL a text for a
+/// column of numbers is an error: the order is not this database's.
+impl<'v> From<&'v Key> for Value<'v> {
+    fn from(key: &'v Key) -> Self {
+        match key {
+            Key::Int(number) => Self::Int(*number),
+            Key::Text(text) => Self::Text(text),
+        }
+    }
+}
+
+/// A row that is a number, named `n`.
+#[derive(QueryableByName)]
+pub(super) struct Number {
+    #[diesel(sql_type = BigInt)]
+    pub(super) n: i64,
+}
+
+/// A row that is a stage, named `stage`.
+#[derive(QueryableByName)]
+pub(super) struct Stage {
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) stage: Option<String>,
+}
+
+/// A connection to one database, and what is done on it, each step by a statement of its own.
 pub(super) trait Steps: Sized {
+    /// The statements.
+    const TEXTS: Texts;
+
     /// Does something all or not at all.
     fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
 
@@ -17,23 +79,48 @@ pub(super) trait Steps: Sized {
         Ok(())
     }
 
+    /// How many rows a statement changes.
+    fn run(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<usize>;
+
+    /// The row that a statement finds.
+    fn number(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Number>>;
+
+    /// The row that a statement finds.
+    fn stage(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Stage>>;
+
     /// Whether the order of this key was carried out.
-    fn is_noted(&mut self, key: &str) -> QueryResult<bool>;
+    fn is_noted(&mut self, key: &str) -> QueryResult<bool> {
+        Ok(self.number(Self::TEXTS.is_noted, &[key.into()])?.is_some())
+    }
 
     /// The job that was enqueued under this key.
-    fn job_of(&mut self, key: &str) -> QueryResult<Option<JobId>>;
+    fn job_of(&mut self, key: &str) -> QueryResult<Option<JobId>> {
+        Ok(self.number(Self::TEXTS.job_of, &[key.into()])?.map(|job| job.n.into()))
+    }
 
     /// Moves the task if it is still on the order's visit to its stage, and says how many rows that were.
-    fn move_task(&mut self, order: &AdvanceOrder) -> QueryResult<usize>;
+    fn move_task(&mut self, order: &AdvanceOrder) -> QueryResult<usize> {
+        let (to, from) = (order.to.as_str().into(), order.from.as_str().into());
+        self.run(Self::TEXTS.move_task, &[to, from, (&order.task.0).into(), (&order.version.0).into()])
+    }
 
     /// Where a task stands; `None` if its row is gone.
-    fn stage_of(&mut self, task: &TaskId) -> QueryResult<Option<String>>;
+    fn stage_of(&mut self, task: &TaskId) -> QueryResult<Option<String>> {
+        let found = self.stage(Self::TEXTS.stage_of, &[(&task.0).into()])?;
+        Ok(found.map(|task| task.stage.unwrap_or_default()))
+    }
 
     /// Enqueues the next job.
-    fn enqueue(&mut self, order: &AdvanceOrder, agent: &str, key: &str) -> QueryResult<JobId>;
+    fn enqueue(&mut self, order: &AdvanceOrder, agent: &str, key: &str) -> QueryResult<JobId> {
+        let values = [agent.into(), order.repo.as_str().into(), key.into(), (&order.task.0).into()];
+        let job = self.number(Self::TEXTS.enqueue, &values)?;
+        Ok(job.ok_or(diesel::NotFound)?.n.into())
+    }
 
     /// Notes that the order was carried out.
-    fn note(&mut self, order: &AdvanceOrder, key: &str) -> QueryResult<()>;
+    fn note(&mut self, order: &AdvanceOrder, key: &str) -> QueryResult<()> {
+        self.run(Self::TEXTS.note, &[key.into(), (&order.task.0).into()]).map(drop)
+    }
 }
 
 /// Makes a connection.
