@@ -30,6 +30,8 @@ mod outbox;
 pub(crate) mod parts;
 pub(crate) mod row;
 #[macro_use]
+mod same;
+#[macro_use]
 pub(crate) mod script;
 mod statement;
 #[macro_use]

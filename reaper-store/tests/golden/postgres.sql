@@ -1,5 +1,10 @@
--- NOW
-SELECT floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint;
+-- OUTSET
+SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT (SELECT max(version) FROM reaper_migrations),
+    (SELECT count(*) FROM pg_trigger
+        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
+            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A')),
+    floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    CASE WHEN EXISTS (SELECT FROM reaper_outbox WHERE state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint)) THEN 1 ELSE 0 END) AS c (version, triggers, now, mode, breaker, due) LEFT JOIN reaper_nodes n ON :nodes = 1;
 
 -- LOAD
 SELECT c.version, c.triggers, c.now, j.part, j.k, j.id
@@ -510,21 +515,6 @@ INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
         ttl_ms = excluded.ttl_ms, reaper = excluded.reaper
     WHERE reaper_nodes.state <> 'declared_dead';
 
--- RETIRE_NODE
-UPDATE reaper_nodes SET state = 'retired' WHERE host = :host AND boot = :boot AND state = 'up';
-
--- REVIVE_NODE
-UPDATE reaper_nodes SET state = 'up'
-    WHERE host = :host AND boot = :boot AND state = 'declared_dead';
-
--- NODE_STATE
-SELECT state FROM reaper_nodes WHERE host = :host AND boot = :boot;
-
--- DECLARE_NODE
-INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
-    VALUES (:host, :boot, 'declared_dead', 0, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, :ttl, '')
-    ON CONFLICT (host, boot) DO UPDATE SET state = 'declared_dead';
-
 -- BOOTS
 SELECT boot FROM reaper_nodes WHERE host = :host
     UNION SELECT split_part(reaper_executor, '/', 2) FROM jobs
@@ -547,23 +537,12 @@ DELETE FROM reaper_nodes AS n WHERE n.beat_at < :before
         AND NOT EXISTS (SELECT 1 FROM reaper_events
             WHERE job_id IS NULL AND action = 'declare_dead' AND reason = n.host || '/' || n.boot);
 
--- SUPERSEDE
-UPDATE reaper_incarnations SET superseded_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint
-    WHERE instance = :instance AND superseded_at IS NULL
-        AND NOT (host = :host AND boot = :boot AND pid_namespace = :pid_namespace)
-    RETURNING host, boot, pid_namespace;
-
 -- REGISTER
 INSERT INTO reaper_incarnations AS i (host, boot, pid_namespace, instance, at)
     VALUES (:host, :boot, :pid_namespace, :instance, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint)
     ON CONFLICT (host, boot, pid_namespace) DO UPDATE
         SET instance = excluded.instance, at = excluded.at, superseded_at = NULL, seen_start = NULL
     WHERE i.instance <> excluded.instance OR i.superseded_at IS NOT NULL;
-
--- NOTE_START
-UPDATE reaper_incarnations SET seen_start = :start
-    WHERE host = :host AND boot = :boot AND pid_namespace = :pid_namespace
-        AND (seen_start IS NULL OR seen_start < :start);
 
 -- FORGET_INCARNATIONS
 DELETE FROM reaper_incarnations AS i WHERE superseded_at IS NOT NULL
@@ -600,35 +579,11 @@ SELECT seq, key, effect, tries FROM reaper_outbox WHERE key = ANY(:keys) AND sta
 UPDATE reaper_outbox AS o SET lease_token = c.token, leased_until = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint + :lease, tries = least(o.tries + 1, 4294967295)
     FROM unnest(:seq, :token) AS c (seq, token) WHERE o.seq = c.seq;
 
--- DELIVERED
-UPDATE reaper_outbox SET state = 'done', note = :note, lease_token = NULL, leased_until = NULL, done_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint WHERE key = :key AND state = 'pending' AND lease_token = :token;
-
--- DELIVER_AGAIN
-UPDATE reaper_outbox SET note = :note, lease_token = NULL, leased_until = NULL, due_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint + :wait WHERE key = :key AND state = 'pending' AND lease_token = :token;
-
--- DELIVERY_DEAD
-UPDATE reaper_outbox SET state = 'dead', note = :note, lease_token = NULL, leased_until = NULL WHERE key = :key AND state = 'pending' AND lease_token = :token;
-
--- REVIVE
-UPDATE reaper_outbox SET state = 'pending', tries = 0, due_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint WHERE key = :key AND state = 'dead';
-
--- DISCARD
-UPDATE reaper_outbox SET state = 'done', note = 'dropped by a person', lease_token = NULL, leased_until = NULL, done_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint WHERE key = :key AND state IN ('pending', 'dead');
-
--- UNDELIVERED
-SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
-    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit;
+-- NOW
+SELECT floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint;
 
 -- SETTING
 SELECT value FROM reaper_settings WHERE key = :key;
-
--- OUTSET
-SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT (SELECT max(version) FROM reaper_migrations),
-    (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid = ANY((SELECT ARRAY[to_regclass('jobs')::oid, to_regclass('agent_runs'), to_regclass('tasks')])::oid[])
-            AND tgname >= 'reaper_' AND tgname < 'reaper`' AND tgenabled IN ('O', 'A')),
-    floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
-    CASE WHEN EXISTS (SELECT FROM reaper_outbox WHERE state = 'pending' AND due_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint AND (leased_until IS NULL OR leased_until <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint)) THEN 1 ELSE 0 END) AS c (version, triggers, now, mode, breaker, due) LEFT JOIN reaper_nodes n ON :nodes = 1;
 
 -- SET
 INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
@@ -667,12 +622,82 @@ SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_statu
 -- PRUNE_EVENTS
 DELETE FROM reaper_events WHERE at < :before;
 
+-- DELIVERED
+UPDATE reaper_outbox SET state = 'done', note = :note, lease_token = NULL, leased_until = NULL, done_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint WHERE key = :key AND state = 'pending' AND lease_token = :token;
+
+-- DELIVER_AGAIN
+UPDATE reaper_outbox SET note = :note, lease_token = NULL, leased_until = NULL, due_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint + :wait WHERE key = :key AND state = 'pending' AND lease_token = :token;
+
+-- DELIVERY_DEAD
+UPDATE reaper_outbox SET state = 'dead', note = :note, lease_token = NULL, leased_until = NULL WHERE key = :key AND state = 'pending' AND lease_token = :token;
+
+-- REVIVE
+UPDATE reaper_outbox SET state = 'pending', tries = 0, due_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint WHERE key = :key AND state = 'dead';
+
+-- DISCARD
+UPDATE reaper_outbox SET state = 'done', note = 'dropped by a person', lease_token = NULL, leased_until = NULL, done_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint WHERE key = :key AND state IN ('pending', 'dead');
+
+-- UNDELIVERED
+SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
+    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit;
+
 -- PRUNE_OUTBOX
 DELETE FROM reaper_outbox WHERE state = 'done' AND done_at < :before;
 
 -- PRUNE_ADVANCES
 DELETE FROM reaper_advances WHERE at < :before
         AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'));
+
+-- RETIRE_NODE
+UPDATE reaper_nodes SET state = 'retired' WHERE host = :host AND boot = :boot AND state = 'up';
+
+-- REVIVE_NODE
+UPDATE reaper_nodes SET state = 'up'
+    WHERE host = :host AND boot = :boot AND state = 'declared_dead';
+
+-- NODE_STATE
+SELECT state FROM reaper_nodes WHERE host = :host AND boot = :boot;
+
+-- DECLARE_NODE
+INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
+    VALUES (:host, :boot, 'declared_dead', 0, floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, :ttl, '')
+    ON CONFLICT (host, boot) DO UPDATE SET state = 'declared_dead';
+
+-- SUPERSEDE
+UPDATE reaper_incarnations SET superseded_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint
+    WHERE instance = :instance AND superseded_at IS NULL
+        AND NOT (host = :host AND boot = :boot AND pid_namespace = :pid_namespace)
+    RETURNING host, boot, pid_namespace;
+
+-- NOTE_START
+UPDATE reaper_incarnations SET seen_start = :start
+    WHERE host = :host AND boot = :boot AND pid_namespace = :pid_namespace
+        AND (seen_start IS NULL OR seen_start < :start);
+
+-- JOB_OF_SOURCE_KEY
+SELECT id FROM jobs WHERE reaper_source_key = :source_key;
+
+-- PAYLOAD
+SELECT reaper_payload FROM jobs WHERE id = :job;
+
+-- ATTACH
+UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
+
+-- BEAT
+UPDATE jobs SET reaper_beat_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, reaper_beat = CASE WHEN reaper_beat < 9223372036854775807 THEN reaper_beat + 1
+        ELSE coalesce(reaper_beat, 1) END WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
+
+-- DROP_MIGRATIONS
+DROP TABLE IF EXISTS reaper_migrations;
+
+-- NOTE_MIGRATION
+INSERT INTO reaper_migrations (version) VALUES (:version) ON CONFLICT (version) DO NOTHING;
+
+-- FORGET_MIGRATION
+DELETE FROM reaper_migrations WHERE version = :version;
+
+-- APPLIED
+SELECT version FROM reaper_migrations ORDER BY version DESC;
 
 -- ADD_TASK
 INSERT INTO tasks (work_item_id, repo, branch, stage) VALUES ((jsonb_populate_record(NULL::tasks, jsonb_build_object('work_item_id', :work_item))).work_item_id, (jsonb_populate_record(NULL::tasks, jsonb_build_object('repo', :repo))).repo, (jsonb_populate_record(NULL::tasks, jsonb_build_object('branch', :branch))).branch, (jsonb_populate_record(NULL::tasks, jsonb_build_object('stage', :stage))).stage) RETURNING id;
@@ -682,9 +707,6 @@ INSERT INTO jobs
         (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key, reaper_payload)
     VALUES ((jsonb_populate_record(NULL::jobs, jsonb_build_object('agent', :agent))).agent, (jsonb_populate_record(NULL::jobs, jsonb_build_object('repo', :repo))).repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
     ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING RETURNING id;
-
--- JOB_OF_SOURCE_KEY
-SELECT id FROM jobs WHERE reaper_source_key = :source_key;
 
 -- TAKEABLE
 SELECT j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THEN left(j.status::text, 262144) || octet_length(j.status::text) ELSE j.status::text END AS status, CASE WHEN octet_length(j.agent::text) > 262144 THEN left(j.agent::text, 262144) || octet_length(j.agent::text) ELSE j.agent::text END AS agent, CASE WHEN octet_length(j.repo::text) > 262144 THEN left(j.repo::text, 262144) || octet_length(j.repo::text) ELSE j.repo::text END AS repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM jobs j LEFT JOIN LATERAL (SELECT t.id, CASE WHEN octet_length(t.stage::text) > 262144 THEN left(t.stage::text, 262144) || octet_length(t.stage::text) ELSE t.stage::text END AS stage, t.reaper_stage_version, CASE WHEN octet_length(t.branch::text) > 262144 THEN left(t.branch::text, 262144) || octet_length(t.branch::text) ELSE t.branch::text END AS branch, CASE WHEN octet_length(t.work_item_id::text) > 262144 THEN left(t.work_item_id::text, 262144) || octet_length(t.work_item_id::text) ELSE t.work_item_id::text END AS work_item_id FROM tasks t WHERE t.id = j.task_id OFFSET 0) t ON true
@@ -699,9 +721,6 @@ SELECT j.id, j.reaper_fence, CASE WHEN octet_length(j.status::text) > 262144 THE
 -- TAKE_ONE
 SELECT j.id, j.task_id, j.run_id, j.agent::text FROM jobs j WHERE j.id = ANY(:jobs) AND j.status = 'queued' AND j.reaper_exit_code IS DISTINCT FROM 0
         AND (j.reaper_available_at IS NULL OR j.reaper_available_at <= floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint) AND (j.reaper_payload IS NULL OR octet_length(j.reaper_payload) <= 262144) ORDER BY j.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
-
--- PAYLOAD
-SELECT reaper_payload FROM jobs WHERE id = :job;
 
 -- BEGIN_RUN
 INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('agent', :agent))).agent, (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('started_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).started_at) RETURNING id;
@@ -719,13 +738,6 @@ UPDATE jobs AS j SET status = 'running',
 
 -- HAS_BEGUN
 SELECT count(*) FROM jobs WHERE id = :job AND reaper_fence = :fence;
-
--- ATTACH
-UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
-
--- BEAT
-UPDATE jobs SET reaper_beat_at = floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint, reaper_beat = CASE WHEN reaper_beat < 9223372036854775807 THEN reaper_beat + 1
-        ELSE coalesce(reaper_beat, 1) END WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
 
 -- RECORD_EXIT
 UPDATE agent_runs SET exit_code = :code, finished_at = (jsonb_populate_record(NULL::agent_runs, jsonb_build_object('finished_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') || '+00'))).finished_at WHERE id = :run AND exit_code IS NULL;
@@ -784,18 +796,6 @@ CREATE TABLE IF NOT EXISTS reaper_migrations (
     version text PRIMARY KEY,
     run_on timestamptz NOT NULL DEFAULT now()
 );
-
--- DROP_MIGRATIONS
-DROP TABLE IF EXISTS reaper_migrations;
-
--- NOTE_MIGRATION
-INSERT INTO reaper_migrations (version) VALUES (:version) ON CONFLICT (version) DO NOTHING;
-
--- FORGET_MIGRATION
-DELETE FROM reaper_migrations WHERE version = :version;
-
--- APPLIED
-SELECT version FROM reaper_migrations ORDER BY version DESC;
 
 -- TABLE
 SELECT c.relkind::text, c.relpersistence::text, n.nspname::text

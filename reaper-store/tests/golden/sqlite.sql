@@ -1,5 +1,9 @@
--- NOW
-SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER);
+-- OUTSET
+SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)))) c LEFT JOIN reaper_nodes n ON :nodes;
+
+-- DATA_VERSION
+PRAGMA data_version;
 
 -- LOAD
 SELECT c.now, p.part, p.k, j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now) c LEFT JOIN (
@@ -213,21 +217,6 @@ INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
         ttl_ms = excluded.ttl_ms, reaper = excluded.reaper
     WHERE state <> 'declared_dead';
 
--- RETIRE_NODE
-UPDATE reaper_nodes SET state = 'retired' WHERE host = :host AND boot = :boot AND state = 'up';
-
--- REVIVE_NODE
-UPDATE reaper_nodes SET state = 'up'
-    WHERE host = :host AND boot = :boot AND state = 'declared_dead';
-
--- NODE_STATE
-SELECT state FROM reaper_nodes WHERE host = :host AND boot = :boot;
-
--- DECLARE_NODE
-INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
-    VALUES (:host, :boot, 'declared_dead', 0, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :ttl, '')
-    ON CONFLICT (host, boot) DO UPDATE SET state = 'declared_dead';
-
 -- BOOTS
 SELECT boot FROM reaper_nodes WHERE host = :host
     UNION SELECT substr(rest, 1, instr(rest, '/') - 1) FROM (
@@ -251,23 +240,12 @@ DELETE FROM reaper_nodes WHERE beat_at < :before
         AND NOT EXISTS (SELECT 1 FROM reaper_events INDEXED BY reaper_events_job
             WHERE job_id IS NULL AND action = 'declare_dead' AND reason = host || '/' || boot);
 
--- SUPERSEDE
-UPDATE reaper_incarnations SET superseded_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
-    WHERE instance = :instance AND superseded_at IS NULL
-        AND NOT (host = :host AND boot = :boot AND pid_namespace = :pid_namespace)
-    RETURNING host, boot, pid_namespace;
-
 -- REGISTER
 INSERT INTO reaper_incarnations (host, boot, pid_namespace, instance, at)
     VALUES (:host, :boot, :pid_namespace, :instance, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
     ON CONFLICT (host, boot, pid_namespace) DO UPDATE
         SET instance = excluded.instance, at = excluded.at, superseded_at = NULL, seen_start = NULL
     WHERE instance <> excluded.instance OR superseded_at IS NOT NULL;
-
--- NOTE_START
-UPDATE reaper_incarnations SET seen_start = :start
-    WHERE host = :host AND boot = :boot AND pid_namespace = :pid_namespace
-        AND (seen_start IS NULL OR seen_start < :start);
 
 -- FORGET_INCARNATIONS
 DELETE FROM reaper_incarnations AS i WHERE superseded_at IS NOT NULL
@@ -303,34 +281,11 @@ SELECT seq, key, effect, tries FROM reaper_outbox WHERE key IN (SELECT value FRO
 -- LEASE
 UPDATE reaper_outbox SET lease_token = :token, leased_until = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) + :lease, tries = min(tries + 1, 4294967295) WHERE seq = :seq;
 
--- DELIVERED
-UPDATE reaper_outbox SET state = 'done', note = :note, lease_token = NULL, leased_until = NULL, done_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE key = :key AND state = 'pending' AND lease_token = :token;
-
--- DELIVER_AGAIN
-UPDATE reaper_outbox SET note = :note, lease_token = NULL, leased_until = NULL, due_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) + :wait WHERE key = :key AND state = 'pending' AND lease_token = :token;
-
--- DELIVERY_DEAD
-UPDATE reaper_outbox SET state = 'dead', note = :note, lease_token = NULL, leased_until = NULL WHERE key = :key AND state = 'pending' AND lease_token = :token;
-
--- REVIVE
-UPDATE reaper_outbox SET state = 'pending', tries = 0, due_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE key = :key AND state = 'dead';
-
--- DISCARD
-UPDATE reaper_outbox SET state = 'done', note = 'dropped by a person', lease_token = NULL, leased_until = NULL, done_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE key = :key AND state IN ('pending', 'dead');
-
--- UNDELIVERED
-SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
-    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit + 0;
+-- NOW
+SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER);
 
 -- SETTING
 SELECT value FROM reaper_settings WHERE key = :key;
-
--- OUTSET
-SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
-    EXISTS (SELECT 1 FROM reaper_outbox WHERE state = 'pending' AND due_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AND (leased_until IS NULL OR leased_until <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)))) c LEFT JOIN reaper_nodes n ON :nodes;
-
--- DATA_VERSION
-PRAGMA data_version;
 
 -- SET
 INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
@@ -369,12 +324,82 @@ SELECT id, at, job_id, fence, actor, action, rule, reason, from_status, to_statu
 -- PRUNE_EVENTS
 DELETE FROM reaper_events WHERE at < :before;
 
+-- DELIVERED
+UPDATE reaper_outbox SET state = 'done', note = :note, lease_token = NULL, leased_until = NULL, done_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE key = :key AND state = 'pending' AND lease_token = :token;
+
+-- DELIVER_AGAIN
+UPDATE reaper_outbox SET note = :note, lease_token = NULL, leased_until = NULL, due_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) + :wait WHERE key = :key AND state = 'pending' AND lease_token = :token;
+
+-- DELIVERY_DEAD
+UPDATE reaper_outbox SET state = 'dead', note = :note, lease_token = NULL, leased_until = NULL WHERE key = :key AND state = 'pending' AND lease_token = :token;
+
+-- REVIVE
+UPDATE reaper_outbox SET state = 'pending', tries = 0, due_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE key = :key AND state = 'dead';
+
+-- DISCARD
+UPDATE reaper_outbox SET state = 'done', note = 'dropped by a person', lease_token = NULL, leased_until = NULL, done_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) WHERE key = :key AND state IN ('pending', 'dead');
+
+-- UNDELIVERED
+SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
+    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit + 0;
+
 -- PRUNE_OUTBOX
 DELETE FROM reaper_outbox WHERE state = 'done' AND done_at < :before;
 
 -- PRUNE_ADVANCES
 DELETE FROM reaper_advances WHERE at < :before
         AND NOT EXISTS (SELECT 1 FROM reaper_outbox WHERE state IN ('pending', 'dead'));
+
+-- RETIRE_NODE
+UPDATE reaper_nodes SET state = 'retired' WHERE host = :host AND boot = :boot AND state = 'up';
+
+-- REVIVE_NODE
+UPDATE reaper_nodes SET state = 'up'
+    WHERE host = :host AND boot = :boot AND state = 'declared_dead';
+
+-- NODE_STATE
+SELECT state FROM reaper_nodes WHERE host = :host AND boot = :boot;
+
+-- DECLARE_NODE
+INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
+    VALUES (:host, :boot, 'declared_dead', 0, CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), :ttl, '')
+    ON CONFLICT (host, boot) DO UPDATE SET state = 'declared_dead';
+
+-- SUPERSEDE
+UPDATE reaper_incarnations SET superseded_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
+    WHERE instance = :instance AND superseded_at IS NULL
+        AND NOT (host = :host AND boot = :boot AND pid_namespace = :pid_namespace)
+    RETURNING host, boot, pid_namespace;
+
+-- NOTE_START
+UPDATE reaper_incarnations SET seen_start = :start
+    WHERE host = :host AND boot = :boot AND pid_namespace = :pid_namespace
+        AND (seen_start IS NULL OR seen_start < :start);
+
+-- JOB_OF_SOURCE_KEY
+SELECT id FROM jobs WHERE reaper_source_key = :source_key;
+
+-- PAYLOAD
+SELECT reaper_payload FROM jobs WHERE id = :job;
+
+-- ATTACH
+UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
+
+-- BEAT
+UPDATE jobs SET reaper_beat_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), reaper_beat = CASE WHEN reaper_beat < 9223372036854775807 THEN reaper_beat + 1
+        ELSE coalesce(reaper_beat, 1) END WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
+
+-- DROP_MIGRATIONS
+DROP TABLE IF EXISTS reaper_migrations;
+
+-- NOTE_MIGRATION
+INSERT INTO reaper_migrations (version) VALUES (:version) ON CONFLICT (version) DO NOTHING;
+
+-- FORGET_MIGRATION
+DELETE FROM reaper_migrations WHERE version = :version;
+
+-- APPLIED
+SELECT version FROM reaper_migrations ORDER BY version DESC;
 
 -- ADD_TASK
 INSERT INTO tasks (work_item_id, repo, branch, stage)
@@ -389,9 +414,6 @@ INSERT INTO jobs
     VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
     ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING;
 
--- JOB_OF_SOURCE_KEY
-SELECT id FROM jobs WHERE reaper_source_key = :source_key;
-
 -- TAKEABLE
 SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs INDEXED BY reaper_jobs_queued WHERE status = 'queued' AND reaper_exit_code IS NOT 0
         AND (reaper_available_at IS NULL OR reaper_available_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)) AND id > :after AND (:agent IS NULL OR agent = :agent)
@@ -400,9 +422,6 @@ SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j
 -- TAKEABLE_JOB
 SELECT j.id, j.reaper_fence, j.status, j.agent, j.repo, j.task_id, j.attempts, j.max_attempts, j.reaper_rescues, j.run_id, j.pid, j.reaper_inherited, j.reaper_started_at, j.reaper_exit_code, j.reaper_exit_at, j.reaper_executor, j.reaper_monitor, j.reaper_attach, j.reaper_node_bound, j.reaper_beat, j.reaper_beat_at, j.reaper_terminating_at, t.id, t.stage, t.reaper_stage_version, t.branch, t.work_item_id FROM (SELECT * FROM jobs WHERE id = :job AND status = 'queued' AND reaper_exit_code IS NOT 0
         AND (reaper_available_at IS NULL OR reaper_available_at <= CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))) j LEFT JOIN tasks t ON t.id = j.task_id;
-
--- PAYLOAD
-SELECT reaper_payload FROM jobs WHERE id = :job;
 
 -- BEGIN_RUN
 INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, datetime('now'));
@@ -415,13 +434,6 @@ UPDATE jobs SET status = 'running', attempts = min(attempts + 1, 4294967295),
     run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor,
     reaper_node_bound = :node_bound
     WHERE id = :job AND status = 'queued';
-
--- ATTACH
-UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
-
--- BEAT
-UPDATE jobs SET reaper_beat_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER), reaper_beat = CASE WHEN reaper_beat < 9223372036854775807 THEN reaper_beat + 1
-        ELSE coalesce(reaper_beat, 1) END WHERE id = :job AND status = 'running' AND reaper_fence = :fence;
 
 -- RECORD_EXIT
 UPDATE agent_runs SET exit_code = :code, finished_at = datetime('now')
@@ -451,18 +463,6 @@ CREATE TABLE IF NOT EXISTS reaper_migrations (
     version TEXT PRIMARY KEY,
     run_on TEXT NOT NULL DEFAULT (datetime('now'))
 );
-
--- DROP_MIGRATIONS
-DROP TABLE IF EXISTS reaper_migrations;
-
--- NOTE_MIGRATION
-INSERT INTO reaper_migrations (version) VALUES (:version) ON CONFLICT (version) DO NOTHING;
-
--- FORGET_MIGRATION
-DELETE FROM reaper_migrations WHERE version = :version;
-
--- APPLIED
-SELECT version FROM reaper_migrations ORDER BY version DESC;
 
 -- OBJECT
 SELECT type, sql FROM sqlite_master WHERE lower(name) = :name

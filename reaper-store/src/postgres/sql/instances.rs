@@ -18,15 +18,6 @@ macro_rules! names_none {
 }
 
 statements! {
-    SUPERSEDE = concat!(
-    "UPDATE reaper_incarnations SET superseded_at = ",
-    now!(),
-    "
-    WHERE instance = :instance AND superseded_at IS NULL
-        AND NOT (host = :host AND boot = :boot AND pid_namespace = :pid_namespace)
-    RETURNING host, boot, pid_namespace"
-);
-
     /// Another one at the very place is gone: its inode came back. The same again stays as it is.
     REGISTER = concat!(
     "INSERT INTO reaper_incarnations AS i (host, boot, pid_namespace, instance, at)
@@ -37,10 +28,6 @@ statements! {
         SET instance = excluded.instance, at = excluded.at, superseded_at = NULL, seen_start = NULL
     WHERE i.instance <> excluded.instance OR i.superseded_at IS NOT NULL"
 );
-
-    NOTE_START = "UPDATE reaper_incarnations SET seen_start = :start
-    WHERE host = :host AND boot = :boot AND pid_namespace = :pid_namespace
-        AND (seen_start IS NULL OR seen_start < :start)";
 
     /// Those that are superseded and that no running job names.
     FORGET_INCARNATIONS = concat!(

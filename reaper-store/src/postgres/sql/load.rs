@@ -90,7 +90,18 @@ macro_rules! unchecked {
 }
 
 statements! {
-    NOW = concat!("SELECT ", now!());
+    /// What a pass has to know first, beside each node, if those are wanted.
+    OUTSET = concat!(
+    "SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT ",
+    checked!(),
+    ",
+    ",
+    now!(),
+    ", (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    CASE WHEN EXISTS (SELECT FROM reaper_outbox WHERE ",
+    due!(),
+    ") THEN 1 ELSE 0 END) AS c (version, triggers, now, mode, breaker, due) LEFT JOIN reaper_nodes n ON :nodes = 1"
+);
 
     /// Most loads find nothing, and what the server does for a statement grows with its parts and its columns. So there
     /// is one for each kind of pass, and the rows themselves are read afterwards, if there are any.

@@ -11,6 +11,13 @@ macro_rules! now {
     };
 }
 
+/// How many rows at the most, after `LIMIT`.
+macro_rules! limit {
+    () => {
+        ":limit"
+    };
+}
+
 /// A text as the owner's column holds it, whatever its type: an enumeration, or a number for a name.
 macro_rules! owners {
     ($table:literal, $column:literal, $value:literal) => {
@@ -102,19 +109,6 @@ macro_rules! task_of {
     };
 }
 
-/// Which effects are due.
-macro_rules! due {
-    () => {
-        concat!(
-            "state = 'pending' AND due_at <= ",
-            now!(),
-            " AND (leased_until IS NULL OR leased_until <= ",
-            now!(),
-            ")"
-        )
-    };
-}
-
 /// What [`check`](super::schema::check) looks at: the latest version, and how many of Reaper's triggers are on. The tables
 /// are looked up once, and not for every trigger that there is; their triggers are found by a range of the index, which
 /// knows no prefix (the character after `_` is the grave accent).
@@ -127,26 +121,16 @@ macro_rules! checked {
     };
 }
 
-/// Constants, and the list of them for the tests.
-macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
-        $($(#[$doc])* pub(in crate::postgres) const $name: &str = $text;)*
-
-        #[cfg(test)]
-        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
-    };
-}
-
 #[macro_use]
 mod parts;
 
-mod books;
 mod claims;
 mod figures;
 mod instances;
 mod load;
 mod nodes;
 mod outbox;
+mod same;
 mod schema;
 mod worker;
 
@@ -154,7 +138,7 @@ mod worker;
 mod tests;
 
 pub(super) use self::{
-    books::*, claims::*, figures::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*,
+    claims::*, figures::*, instances::*, load::*, nodes::*, outbox::*, same::*, schema::*, worker::*,
 };
 
 /// Gives the texts for the calls that are the same on every database to the connection.

@@ -1,11 +1,5 @@
 //! The outbox.
 
-macro_rules! leased {
-    () => {
-        " WHERE key = :key AND state = 'pending' AND lease_token = :token"
-    };
-}
-
 statements! {
     POST = concat!(
     "INSERT INTO reaper_outbox (key, job_id, effect, created_at, due_at)
@@ -44,33 +38,4 @@ statements! {
     " + :lease, tries = least(o.tries + 1, 4294967295)
     FROM unnest(:seq, :token) AS c (seq, token) WHERE o.seq = c.seq"
 );
-
-    DELIVERED = concat!(
-    "UPDATE reaper_outbox SET state = 'done', note = :note, lease_token = NULL, leased_until = NULL, done_at = ",
-    now!(),
-    leased!()
-);
-
-    DELIVER_AGAIN = concat!(
-    "UPDATE reaper_outbox SET note = :note, lease_token = NULL, leased_until = NULL, due_at = ",
-    now!(),
-    " + :wait",
-    leased!()
-);
-
-    DELIVERY_DEAD = concat!(
-    "UPDATE reaper_outbox SET state = 'dead', note = :note, lease_token = NULL, leased_until = NULL",
-    leased!()
-);
-
-    REVIVE = concat!("UPDATE reaper_outbox SET state = 'pending', tries = 0, due_at = ", now!(), " WHERE key = :key AND state = 'dead'");
-
-    DISCARD = concat!(
-    "UPDATE reaper_outbox SET state = 'done', note = 'dropped by a person', lease_token = NULL, leased_until = NULL, done_at = ",
-    now!(),
-    " WHERE key = :key AND state IN ('pending', 'dead')"
-);
-
-    UNDELIVERED = "SELECT key, effect, state, tries, created_at, due_at, note FROM reaper_outbox
-    WHERE state IN ('pending', 'dead') ORDER BY seq LIMIT :limit";
 }

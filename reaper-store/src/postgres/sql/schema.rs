@@ -48,14 +48,6 @@ statements! {
     run_on timestamptz NOT NULL DEFAULT now()
 )";
 
-    DROP_MIGRATIONS = "DROP TABLE IF EXISTS reaper_migrations";
-
-    NOTE_MIGRATION = "INSERT INTO reaper_migrations (version) VALUES (:version) ON CONFLICT (version) DO NOTHING";
-
-    FORGET_MIGRATION = "DELETE FROM reaper_migrations WHERE version = :version";
-
-    APPLIED = "SELECT version FROM reaper_migrations ORDER BY version DESC";
-
     /// A table of the contract: its kind, how it is kept, its schema.
     TABLE = "SELECT c.relkind::text, c.relpersistence::text, n.nspname::text
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(:name)";

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use super::{books, claims, figures, instances, load, nodes, outbox, schema, worker};
+use super::{claims, figures, instances, load, nodes, outbox, same, schema, worker};
 
 fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
@@ -12,7 +12,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
         nodes::ALL,
         instances::ALL,
         outbox::ALL,
-        books::ALL,
+        same::ALL,
         worker::ALL,
         schema::ALL,
     ]

@@ -12,12 +12,6 @@ macro_rules! takeable {
     };
 }
 
-macro_rules! fenced {
-    () => {
-        " WHERE id = :job AND status = 'running' AND reaper_fence = :fence"
-    };
-}
-
 /// Locks a run, and the job on which its exit shows, as the trigger would; how many of these rows somebody else has
 /// locked. Nobody is waited for.
 macro_rules! hold {
@@ -63,8 +57,6 @@ statements! {
     ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING RETURNING id"
 );
 
-    JOB_OF_SOURCE_KEY = "SELECT id FROM jobs WHERE reaper_source_key = :source_key";
-
     /// The next queued jobs that may be taken, after an id; `agent` narrows it where it is not NULL.
     TAKEABLE = concat!(
     "SELECT ",
@@ -98,8 +90,6 @@ statements! {
     " ORDER BY j.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
 );
 
-    PAYLOAD = "SELECT reaper_payload FROM jobs WHERE id = :job";
-
     BEGIN_RUN = concat!(
     "INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, ",
     owners!("agent_runs", "agent", ":agent"),
@@ -126,16 +116,6 @@ statements! {
 );
 
     HAS_BEGUN = "SELECT count(*) FROM jobs WHERE id = :job AND reaper_fence = :fence";
-
-    ATTACH = concat!("UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid", fenced!());
-
-    BEAT = concat!(
-    "UPDATE jobs SET reaper_beat_at = ",
-    now!(),
-    ", reaper_beat = CASE WHEN reaper_beat < 9223372036854775807 THEN reaper_beat + 1
-        ELSE coalesce(reaper_beat, 1) END",
-    fenced!()
-);
 
     RECORD_EXIT = concat!(
     "UPDATE agent_runs SET exit_code = :code, finished_at = ",

@@ -53,7 +53,18 @@ macro_rules! not_here {
 }
 
 statements! {
-    NOW = concat!("SELECT ", now!());
+    /// What a pass has to know first, beside each node, if those are wanted.
+    OUTSET = concat!(
+    "SELECT c.*, n.host, n.boot, n.state, n.beat, n.beat_at, n.ttl_ms, n.reaper FROM (SELECT ",
+    now!(),
+    ", (SELECT value FROM reaper_settings WHERE key = :mode), (SELECT value FROM reaper_settings WHERE key = :breaker),
+    EXISTS (SELECT 1 FROM reaper_outbox WHERE ",
+    due!(),
+    ")) c LEFT JOIN reaper_nodes n ON :nodes"
+);
+
+    /// Another number whenever another connection has written.
+    DATA_VERSION = "PRAGMA data_version";
 
     /// A load. `INDEXED BY`, because an index of the owner's on the status and some statistics make the planner read all
     /// running rows. The parts are disjoint, each is driven by an index of its own and holds at most so many rows; one that is

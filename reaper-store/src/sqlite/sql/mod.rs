@@ -11,16 +11,10 @@ macro_rules! now {
     };
 }
 
-/// Which effects are due.
-macro_rules! due {
+/// How many rows at the most, after `LIMIT`.
+macro_rules! limit {
     () => {
-        concat!(
-            "state = 'pending' AND due_at <= ",
-            now!(),
-            " AND (leased_until IS NULL OR leased_until <= ",
-            now!(),
-            ")"
-        )
+        ":limit + 0"
     };
 }
 
@@ -41,29 +35,19 @@ macro_rules! job_columns {
     };
 }
 
-/// Constants, and the list of them for the tests.
-macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
-        $($(#[$doc])* pub(in crate::sqlite) const $name: &str = $text;)*
-
-        #[cfg(test)]
-        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
-    };
-}
-
-mod books;
 mod claims;
 mod instances;
 mod load;
 mod nodes;
 mod outbox;
+mod same;
 mod schema;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::{books::*, claims::*, instances::*, load::*, nodes::*, outbox::*, schema::*, worker::*};
+pub(super) use self::{claims::*, instances::*, load::*, nodes::*, outbox::*, same::*, schema::*, worker::*};
 
 /// Gives the texts for the calls that are the same on every database to the connection.
 macro_rules! same_calls {

@@ -12,21 +12,6 @@ statements! {
     WHERE state <> 'declared_dead'"
 );
 
-    RETIRE_NODE = "UPDATE reaper_nodes SET state = 'retired' WHERE host = :host AND boot = :boot AND state = 'up'";
-
-    REVIVE_NODE = "UPDATE reaper_nodes SET state = 'up'
-    WHERE host = :host AND boot = :boot AND state = 'declared_dead'";
-
-    NODE_STATE = "SELECT state FROM reaper_nodes WHERE host = :host AND boot = :boot";
-
-    DECLARE_NODE = concat!(
-    "INSERT INTO reaper_nodes (host, boot, state, beat, beat_at, ttl_ms, reaper)
-    VALUES (:host, :boot, 'declared_dead', 0, ",
-    now!(),
-    ", :ttl, '')
-    ON CONFLICT (host, boot) DO UPDATE SET state = 'declared_dead'"
-);
-
     /// The boots of a host that are recorded or that a running job's process names.
     BOOTS = concat!(
     "SELECT boot FROM reaper_nodes WHERE host = :host

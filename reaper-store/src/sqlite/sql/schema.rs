@@ -16,14 +16,6 @@ statements! {
     run_on TEXT NOT NULL DEFAULT (datetime('now'))
 )";
 
-    DROP_MIGRATIONS = "DROP TABLE IF EXISTS reaper_migrations";
-
-    NOTE_MIGRATION = "INSERT INTO reaper_migrations (version) VALUES (:version) ON CONFLICT (version) DO NOTHING";
-
-    FORGET_MIGRATION = "DELETE FROM reaper_migrations WHERE version = :version";
-
-    APPLIED = "SELECT version FROM reaper_migrations ORDER BY version DESC";
-
     OBJECT = "SELECT type, sql FROM sqlite_master WHERE lower(name) = :name
     AND type IN ('table', 'view')";
 

@@ -7,14 +7,14 @@ use diesel::{
     sql_query, sql_types::Text,
 };
 
-use super::{books, claims, instances, load, nodes, outbox, schema, worker};
+use super::{claims, instances, load, nodes, outbox, same, schema, worker};
 use crate::{
     Schema as _,
     sqlite::{Options, SqliteStore},
 };
 
 fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [load::ALL, claims::ALL, nodes::ALL, instances::ALL, outbox::ALL, books::ALL, worker::ALL, schema::ALL]
+    [load::ALL, claims::ALL, nodes::ALL, instances::ALL, outbox::ALL, same::ALL, worker::ALL, schema::ALL]
         .concat()
         .into_iter()
 }

@@ -11,12 +11,6 @@ macro_rules! takeable {
     };
 }
 
-macro_rules! fenced {
-    () => {
-        " WHERE id = :job AND status = 'running' AND reaper_fence = :fence"
-    };
-}
-
 statements! {
     ADD_TASK = "INSERT INTO tasks (work_item_id, repo, branch, stage)
     VALUES (:work_item, :repo, :branch, :stage)";
@@ -27,8 +21,6 @@ statements! {
         (agent, repo, task_id, status, attempts, max_attempts, reaper_source_key, reaper_payload)
     VALUES (:agent, :repo, :task, 'queued', 0, :max_attempts, :source_key, :payload)
     ON CONFLICT (reaper_source_key) WHERE reaper_source_key IS NOT NULL DO NOTHING";
-
-    JOB_OF_SOURCE_KEY = "SELECT id FROM jobs WHERE reaper_source_key = :source_key";
 
     /// The next queued jobs that may be taken, after an id; `agent` and `job` narrow it where they are not NULL.
     TAKEABLE = concat!(
@@ -48,8 +40,6 @@ statements! {
     ") j LEFT JOIN tasks t ON t.id = j.task_id"
 );
 
-    PAYLOAD = "SELECT reaper_payload FROM jobs WHERE id = :job";
-
     BEGIN_RUN = "INSERT INTO agent_runs (task_id, agent, started_at) VALUES (:task, :agent, datetime('now'))";
 
     /// The id of a run that was deleted comes again. One that stands on the row unchanged would count as inherited.
@@ -60,16 +50,6 @@ statements! {
     run_id = :run, pid = NULL, started_at = datetime('now'), reaper_attach = 'pending', reaper_monitor = :monitor,
     reaper_node_bound = :node_bound
     WHERE id = :job AND status = 'queued'";
-
-    ATTACH = concat!("UPDATE jobs SET reaper_executor = :executor, reaper_attach = 'done', pid = :pid", fenced!());
-
-    BEAT = concat!(
-    "UPDATE jobs SET reaper_beat_at = ",
-    now!(),
-    ", reaper_beat = CASE WHEN reaper_beat < 9223372036854775807 THEN reaper_beat + 1
-        ELSE coalesce(reaper_beat, 1) END",
-    fenced!()
-);
 
     RECORD_EXIT = "UPDATE agent_runs SET exit_code = :code, finished_at = datetime('now')
     WHERE id = :run AND exit_code IS NULL";

@@ -1,0 +1,3 @@
+//! What is told in the same words on every database.
+
+same_texts!();
