@@ -4,7 +4,7 @@ use std::{process::Command, time::Duration};
 
 use crate::support::{
     Held, Started, again, as_nobody, attempt, dead, identity, is_again, leftovers, probe, python, raw_pid,
-    running, session, sleeper, wait_until,
+    running, session, sleeper, wait_until, without_main_thread,
 };
 use reaper_core::{Certainty, Finding, Liveness, ProcessIdentity, Sighting};
 use reaper_gate::{
@@ -186,19 +186,7 @@ fn a_zombie_in_the_session_is_not_a_leftover() {
 
 #[test]
 fn f11_a_process_whose_main_thread_has_ended_is_alive_until_the_last_one_ends() {
-    let Some(mut child) = python(
-        "import ctypes, sys, threading\n\
-         def work():\n\
-         \x20   print('working', flush=True)\n\
-         \x20   sys.stdin.read()\n\
-         threading.Thread(target=work).start()\n\
-         ctypes.CDLL(None).pthread_exit(None)\n",
-    ) else {
-        return;
-    };
-    assert_eq!(child.line(), "working");
-    let stat = format!("/proc/{}/stat", child.held.pid);
-    wait_until("the main thread has ended", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
+    let Some(mut child) = without_main_thread() else { return };
     let identity = identity(&child.held);
     assert_eq!(probe().probe(&identity), running());
     assert_eq!(probe().probe_pid(identity.pid), alive_pid());

@@ -246,6 +246,22 @@ impl Drop for CgroupFolder {
     }
 }
 
+/// A process whose main thread has ended, while another one goes on until its input ends. `None` where there is no Python.
+pub(crate) fn without_main_thread() -> Option<Started> {
+    let mut child = python(
+        "import ctypes, sys, threading\n\
+         def work():\n\
+         \x20   print('working', flush=True)\n\
+         \x20   sys.stdin.read()\n\
+         threading.Thread(target=work).start()\n\
+         ctypes.CDLL(None).pthread_exit(None)\n",
+    )?;
+    assert_eq!(child.line(), "working");
+    let stat = format!("/proc/{}/stat", child.held.pid);
+    wait_until("the main thread has ended", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
+    Some(child)
+}
+
 /// Waits, bounded, until something is so.
 pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..30_000 {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    CgroupFolder, Held, Started, again, dead, identity, is_again, leftovers, probe, python, running, session,
-    sleeper, wait_until,
+    CgroupFolder, Held, Started, again, dead, identity, is_again, leftovers, probe, running, session, sleeper,
+    wait_until, without_main_thread,
 };
 use reaper_core::{Attempt, Certainty, Finding, Liveness, ProcessIdentity, Sighting};
 use reaper_gate::{
@@ -188,19 +188,7 @@ fn what_cannot_be_told_is_not_watched() {
 
 #[test]
 fn a_process_whose_main_thread_has_ended_is_not_reported_until_the_last_one_ends() {
-    let Some(mut child) = python(
-        "import ctypes, sys, threading\n\
-         def work():\n\
-         \x20   print('working', flush=True)\n\
-         \x20   sys.stdin.read()\n\
-         threading.Thread(target=work).start()\n\
-         ctypes.CDLL(None).pthread_exit(None)\n",
-    ) else {
-        return;
-    };
-    assert_eq!(child.line(), "working");
-    let stat = format!("/proc/{}/stat", child.held.pid);
-    wait_until("the main thread has ended", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
+    let Some(mut child) = without_main_thread() else { return };
     let watch = watch();
     assert_eq!(watch.watch(&job(1), Role::Executor, &whole(&child.held)), Watching::Held);
     assert_eq!(watch.wait(NOW), Ok(vec![]));
