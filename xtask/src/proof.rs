@@ -21,7 +21,7 @@ use crate::{
 /// Tries everything in full.
 pub(crate) const STEP: Step = Step {
     name: "proof",
-    about: "The model, the machine, every crash point, all faults, hostile inputs and chaos in full, and a table of counts (two hours)",
+    about: "The model, the machine, every crash point, all faults, hostile inputs and chaos in full, and a table of counts (an hour)",
     output: Output::Shown,
     run,
 };
