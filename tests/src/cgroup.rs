@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 use tempfile::TempDir;
@@ -23,18 +22,20 @@ impl Cgroup {
     /// Makes one. `None`, said loudly, where that needs rights that the test does not have.
     #[must_use]
     pub fn make() -> Option<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let (root, mounted) = match mounted() {
             Some(root) => (root, None),
             None => mount().map(|folder| (folder.path().to_owned(), Some(folder)))?,
         };
-        let path = root.join(format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-        if let Err(error) = fs::create_dir(&path) {
-            skipped(&format!(
-                "no cgroup can be made here ({error}): what leaves its session is not shown to be found"
-            ));
-            return None;
-        }
+        // Pids come again, and a test that was killed leaves its folder.
+        let path = match tempfile::Builder::new().prefix("test-").tempdir_in(root) {
+            Ok(folder) => folder.keep(),
+            Err(error) => {
+                skipped(&format!(
+                    "no cgroup can be made here ({error}): what leaves its session is not shown to be found"
+                ));
+                return None;
+            }
+        };
         Some(Self { path, mounted })
     }
 

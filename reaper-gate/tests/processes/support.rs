@@ -218,12 +218,9 @@ impl CgroupFolder {
             eprintln!("SKIPPED: cgroup2 is not mounted");
             return None;
         };
-        // A pid alone is unique in its namespace only.
-        let inode = std::fs::read_link("/proc/self/ns/pid").unwrap();
-        let number: String = inode.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
-        let path = root.join(format!("gate-test-{number}-{}", std::process::id()));
-        match std::fs::create_dir(&path) {
-            Ok(()) => Some(Self(path)),
+        // Pids come again, and a test that was killed leaves its folder.
+        match tempfile::Builder::new().prefix("gate-test-").tempdir_in(root) {
+            Ok(folder) => Some(Self(folder.keep())),
             Err(error) => {
                 eprintln!("SKIPPED: no cgroup can be made here: {error}");
                 None
