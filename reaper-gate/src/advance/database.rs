@@ -4,7 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use diesel::{
     QueryResult, QueryableByName,
-    sql_types::{BigInt, Nullable, Text},
+    backend::Backend,
+    query_builder::{BoxedSqlQuery, SqlQuery},
+    serialize::ToSql,
+    sql_query,
+    sql_types::{BigInt, HasSqlType, Nullable, Text},
 };
 use reaper_core::{AdvanceOrder, JobId, TaskId, job::Key};
 
@@ -50,6 +54,19 @@ impl<'v> From<&'v Key> for Value<'v> {
             Key::Text(text) => Self::Text(text),
         }
     }
+}
+
+/// A statement with its values.
+pub(super) fn bound<'q, B>(text: &'static str, values: &[Value<'q>]) -> BoxedSqlQuery<'q, B, SqlQuery>
+where
+    B: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
+    i64: ToSql<BigInt, B>,
+    str: ToSql<Text, B>,
+{
+    values.iter().fold(sql_query(text).into_boxed(), |query, value| match *value {
+        Value::Int(number) => query.bind::<BigInt, _>(number),
+        Value::Text(text) => query.bind::<Text, _>(text),
+    })
 }
 
 /// A row that is a number, named `n`.

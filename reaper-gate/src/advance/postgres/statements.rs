@@ -1,14 +1,8 @@
 //! The statements of an advance.
 
-use diesel::{
-    OptionalExtension as _, PgConnection, QueryResult, RunQueryDsl as _,
-    pg::Pg,
-    query_builder::{BoxedSqlQuery, SqlQuery},
-    sql_query,
-    sql_types::{BigInt, Text},
-};
+use diesel::{OptionalExtension as _, PgConnection, QueryResult, RunQueryDsl as _, sql_query};
 
-use crate::advance::database::{Number, Stage, Steps, Texts, Value};
+use crate::advance::database::{Number, Stage, Steps, Texts, Value, bound};
 
 /// For this transaction alone, and never weaker than what the database's owner has set.
 const COMMIT_TO_DISK: &str = "SELECT set_config('synchronous_commit', 'on', true) \
@@ -48,13 +42,6 @@ impl Steps for PgConnection {
     fn stage(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Stage>> {
         bound(text, values).get_result(self).optional()
     }
-}
-
-fn bound<'q>(text: &'static str, values: &[Value<'q>]) -> BoxedSqlQuery<'q, Pg, SqlQuery> {
-    values.iter().fold(sql_query(text).into_boxed(), |query, value| match *value {
-        Value::Int(number) => query.bind::<BigInt, _>(number),
-        Value::Text(text) => query.bind::<Text, _>(text),
-    })
 }
 
 /// Each statement that searches a table, with the types of what is bound.

@@ -1,14 +1,8 @@
 //! The statements of an advance.
 
-use diesel::{
-    OptionalExtension as _, QueryResult, RunQueryDsl as _, SqliteConnection,
-    query_builder::{BoxedSqlQuery, SqlQuery},
-    sql_query,
-    sql_types::{BigInt, Text},
-    sqlite::Sqlite,
-};
+use diesel::{OptionalExtension as _, QueryResult, RunQueryDsl as _, SqliteConnection};
 
-use crate::advance::database::{Number, Stage, Steps, Texts, Value};
+use crate::advance::database::{Number, Stage, Steps, Texts, Value, bound};
 
 impl Steps for SqliteConnection {
     const TEXTS: Texts = Texts {
@@ -36,11 +30,4 @@ impl Steps for SqliteConnection {
     fn stage(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Stage>> {
         bound(text, values).get_result(self).optional()
     }
-}
-
-fn bound<'q>(text: &'static str, values: &[Value<'q>]) -> BoxedSqlQuery<'q, Sqlite, SqlQuery> {
-    values.iter().fold(sql_query(text).into_boxed(), |query, value| match *value {
-        Value::Int(number) => query.bind::<BigInt, _>(number),
-        Value::Text(text) => query.bind::<Text, _>(text),
-    })
 }

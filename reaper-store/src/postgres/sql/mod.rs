@@ -11,7 +11,7 @@ macro_rules! now {
     };
 }
 
-/// How many rows at the most, after `LIMIT`.
+/// How many rows at the most, after `LIMIT`, in the texts that both databases tell.
 macro_rules! limit {
     () => {
         ":limit"
