@@ -162,12 +162,25 @@ impl Database {
         connection
     }
 
+    /// Another program's one connection, which runs statements. It waits for a lock: on SQLite whoever looks at the
+    /// file, for however short, keeps another's commit out.
+    #[must_use]
+    pub fn program(&self) -> Box<dyn FnMut(&str) + Send> {
+        match &self.scratch {
+            None => {
+                let mut connection = self.connection();
+                Box::new(move |statements| connection.batch_execute(statements).unwrap())
+            }
+            Some(scratch) => {
+                let mut connection = scratch.connection();
+                Box::new(move |statements| connection.batch_execute(statements).unwrap())
+            }
+        }
+    }
+
     /// Runs statements.
     pub fn sql(&self, statements: &str) {
-        match &self.scratch {
-            None => self.connection().batch_execute(statements).unwrap(),
-            Some(scratch) => scratch.connection().batch_execute(statements).unwrap(),
-        }
+        self.program()(statements);
     }
 
     /// Runs an insertion and answers with the row's id.

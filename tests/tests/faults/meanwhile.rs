@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use diesel::{Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection as _};
 use reaper_runner::Reaper;
 use reaper_tests::{
     database::{Database, Kind},
@@ -14,15 +13,11 @@ use reaper_tests::{
 const DEAD: u32 = 4711;
 
 /// Runs statements on a database, once, when a pass looks at the process of a job that it has read.
-fn when_probed(database: &Database, kind: Kind, statements: String) -> FakeProbe {
-    let (path, url) = (database.path().display().to_string(), database.url().to_owned());
-    let left = Mutex::new(Some(statements));
+fn when_probed(database: &Database, statements: String) -> FakeProbe {
+    let left = Mutex::new(Some((database.program(), statements)));
     FakeProbe::by(move |pid| {
-        if let Some(statements) = left.lock().unwrap().take() {
-            match kind {
-                Kind::Sqlite => SqliteConnection::establish(&path).unwrap().batch_execute(&statements).unwrap(),
-                Kind::Postgres => PgConnection::establish(&url).unwrap().batch_execute(&statements).unwrap(),
-            }
+        if let Some((mut run, statements)) = left.lock().unwrap().take() {
+            run(&statements);
         }
         pid != DEAD
     })
@@ -33,7 +28,7 @@ fn when_probed(database: &Database, kind: Kind, statements: String) -> FakeProbe
 fn meanwhile(kind: Kind, statements: &str) -> Option<(Database, Reaper)> {
     let (database, store) = Database::adopted_on(kind)?;
     let job = RunningJob { pid: Some(DEAD), ..RunningJob::default() }.insert(&database);
-    let probe = when_probed(&database, kind, statements.replace("{}", &job.to_string()));
+    let probe = when_probed(&database, statements.replace("{}", &job.to_string()));
     let mut settings = settings();
     settings.policy.limits.dead_ticks = 1;
     let reaper = Reaper::new(Fakes::with_probe(probe).parts(&store), settings);

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use diesel::{Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection};
 use reaper_core::Timestamp;
 use reaper_runner::{Parts, Reaper, SystemTime, Time};
 use reaper_tests::{
@@ -49,20 +48,13 @@ const MEANWHILE: [(&str, &str); 7] = [
 
 /// The writes are made before the reaper looks and committed after it has decided, so that it sees none of them.
 fn writer(database: &Database, kind: Kind) -> Box<dyn FnMut(&str) + Send> {
-    match kind {
-        Kind::Sqlite => {
-            let path = database.path().display().to_string();
-            let mut connection = SqliteConnection::establish(&path).unwrap();
-            connection.batch_execute("BEGIN IMMEDIATE").unwrap();
-            Box::new(move |sql| connection.batch_execute(sql).unwrap())
-        }
-        Kind::Postgres => {
-            let mut connection = PgConnection::establish(database.url()).unwrap();
-            // Whoever would claim waits for this; whoever reads does not.
-            connection.batch_execute("BEGIN; LOCK TABLE jobs IN EXCLUSIVE MODE").unwrap();
-            Box::new(move |sql| connection.batch_execute(sql).unwrap())
-        }
-    }
+    let mut write = database.program();
+    write(match kind {
+        Kind::Sqlite => "BEGIN IMMEDIATE",
+        // Whoever would claim waits for this; whoever reads does not.
+        Kind::Postgres => "BEGIN; LOCK TABLE jobs IN EXCLUSIVE MODE",
+    });
+    write
 }
 
 #[test]
