@@ -103,4 +103,44 @@ mod tests {
             assert!(!is_row(StoreError::Full("jobs.db".into()), phase), "{phase:?}");
         }
     }
+    fn full() -> StoreError {
+        StoreError::Full("jobs.db".into())
+    }
+
+    /// What is answered of a set whose first row spoils it, whose second is answered so, and at whose third and fourth
+    /// the database fails so.
+    fn broken_off<A: Answer>(second: &A, failure: fn() -> StoreError) -> Result<Vec<A>, StoreError> {
+        let mut written = Vec::new();
+        let answers = in_halves(&[1, 2, 3, 4], &mut |set: &[i32]| {
+            written.push(set.to_vec());
+            match set {
+                [2] => Ok(vec![second.clone()]),
+                [1, ..] => Err(Spoilt::Row("the owner's word".into())),
+                _ => Err(Spoilt::Whole(failure())),
+            }
+        });
+        assert_eq!(written, [vec![1, 2, 3, 4], vec![1, 2], vec![1], vec![2], vec![3, 4]]);
+        answers
+    }
+
+    #[test]
+    fn what_a_failure_befell_is_said_of_its_rows_where_another_was_won() {
+        let refused = || Outcome::Refused("the owner's word".into());
+        let befallen = || Outcome::Refused(full().to_string());
+        let won = broken_off(&Outcome::Won, full).unwrap();
+        assert_eq!(won, [refused(), Outcome::Won, befallen(), befallen()]);
+        assert!(matches!(broken_off(&Outcome::Lost, full), Err(StoreError::Full(_))), "nothing was won");
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_said_of_the_whole_set_which_is_looked_up() {
+        let answers = broken_off(&Outcome::Won, || StoreError::OutcomeUnknown("gone".into()));
+        assert!(matches!(answers, Err(StoreError::OutcomeUnknown(_))), "{answers:?}");
+    }
+
+    #[test]
+    fn exits_of_which_the_database_failed_at_some_are_told_again() {
+        let answers = broken_off(&Testified::Recorded, full);
+        assert!(matches!(answers, Err(StoreError::Full(_))), "{answers:?}");
+    }
 }
