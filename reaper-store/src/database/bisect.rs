@@ -89,11 +89,13 @@ pub(crate) fn won(outcomes: &[Outcome]) -> bool {
     outcomes.contains(&Outcome::Won)
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "sqlite")]
     use crate::sqlite::SqliteStore;
 
+    #[cfg(feature = "sqlite")]
     #[test]
     fn what_nobody_can_explain_is_no_rows_fault() {
         let error = || StoreError::Database("the owner's word".into());
