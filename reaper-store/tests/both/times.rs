@@ -133,19 +133,47 @@ fn an_exit_is_compared_to_the_millisecond_with_what_the_store_reads() {
     assert_eq!(job.exit, Some(Exit { code: 4, at: at("2026-05-04T10:00:01.457Z") }));
 }
 
+/// So that no grace and no ceiling is cut short by what a program does not say.
 #[test]
-fn a_time_in_whole_seconds_is_the_end_of_its_second() {
-    let database = Database::adopted(
-        "INSERT INTO jobs (id, agent, repo, status, started_at)
-         VALUES (1, 'a', 'r', 'running', '2026-01-02 03:04:05'),
-                (2, 'a', 'r', 'running', '2026-01-02 03:04:05.250')",
-    );
-    let ms =
-        |id| database.program.number(&format!("SELECT reaper_started_at % 60000 AS x FROM jobs WHERE id = {id}"));
-    assert_eq!((ms(1), ms(2)), (Some(5_999), Some(5_250)), "no grace is cut short by a missing fraction");
-    // What was written just now has not come to its second's end.
+fn a_time_that_leaves_something_out_is_the_end_of_what_it_says() {
+    for (at, within, expected) in [
+        ("2026-01-02 03:04:05", 60_000, 5_999),
+        ("2026-01-02 03:04:05.25", 60_000, 5_250),
+        ("2026-01-02 03:04", 3_600_000, 299_999),
+        ("2026-01-02T03:04Z", 3_600_000, 299_999),
+        ("2026-01-02 03:04+02:00", 3_600_000, 299_999),
+        // Whatever the zone is.
+        ("2026-01-02", 900_000, 899_999),
+    ] {
+        let run = format!("agent_runs (id, exit_code, finished_at) VALUES (7, 1, '{at}')");
+        let job = format!(
+            "jobs (id, agent, repo, status, run_id, started_at) VALUES (1, 'a', 'r', 'running', 7, '{at}')"
+        );
+        let insert = format!("INSERT INTO {run}; INSERT INTO {job}");
+        let adopted = Database::adopted(&insert);
+        let seen = Database::adopted("");
+        seen.program.run(&insert);
+        let recorded = Database::adopted(
+            "INSERT INTO agent_runs (id) VALUES (7);
+             INSERT INTO jobs (id, agent, repo, status, run_id) VALUES (1, 'a', 'r', 'running', 7)",
+        );
+        recorded.program.run(&format!(
+            "UPDATE jobs SET started_at = '{at}'; UPDATE agent_runs SET exit_code = 1, finished_at = '{at}'"
+        ));
+        for database in [adopted, seen, recorded] {
+            for column in ["reaper_started_at", "reaper_exit_at"] {
+                let ms = database.program.number(&format!("SELECT {column} % {within} AS x FROM jobs"));
+                assert_eq!(ms, Some(expected), "{at} as {column}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_time_in_whole_seconds_has_not_come_to_the_end_of_its_second() {
+    let database = Database::adopted("");
     database.program.run(&format!(
-        "INSERT INTO jobs (id, agent, repo, status, started_at) VALUES (3, 'a', 'r', 'running', {NOW})"
+        "INSERT INTO jobs (id, agent, repo, status, started_at) VALUES (1, 'a', 'r', 'running', {NOW})"
     ));
-    assert!(age_ms(&database, "reaper_started_at", 3).is_some_and(|age| age >= 0));
+    assert!(age_ms(&database, "reaper_started_at", 1).is_some_and(|age| age >= 0));
 }

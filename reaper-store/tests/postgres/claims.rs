@@ -20,10 +20,18 @@ fn f06_what_is_written_between_read_and_claim_loses_it() {
     );
 }
 
+const FORGET: &str = "TRUNCATE agent_runs RESTART IDENTITY";
+
 /// A sequence that was set back gives the id of a run that was deleted again.
 #[test]
 fn a_run_whose_id_comes_again_is_the_new_attempts_own() {
-    again::a_run_whose_id_comes_again("TRUNCATE agent_runs RESTART IDENTITY");
+    again::a_run_whose_id_comes_again(FORGET);
+}
+
+/// Nor is its exit what the job before waited for.
+#[test]
+fn an_exit_of_a_run_whose_id_comes_again_is_its_own_jobs() {
+    again::an_exit_of_a_run_whose_id_comes_again_is_its_own_jobs(FORGET);
 }
 
 /// An owner's trigger refuses single rows of a set: at once, at the commit, or without a word.

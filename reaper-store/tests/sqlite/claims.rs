@@ -12,12 +12,18 @@ fn f06_what_is_written_between_read_and_claim_loses_it() {
     );
 }
 
+const FORGET: &str = "DELETE FROM agent_runs; DELETE FROM sqlite_sequence WHERE name = 'agent_runs'";
+
 /// SQLite gives the id of a run that was deleted again.
 #[test]
 fn a_run_whose_id_comes_again_is_the_new_attempts_own() {
-    again::a_run_whose_id_comes_again(
-        "DELETE FROM agent_runs; DELETE FROM sqlite_sequence WHERE name = 'agent_runs'",
-    );
+    again::a_run_whose_id_comes_again(FORGET);
+}
+
+/// Nor is its exit what the job before waited for.
+#[test]
+fn an_exit_of_a_run_whose_id_comes_again_is_its_own_jobs() {
+    again::an_exit_of_a_run_whose_id_comes_again_is_its_own_jobs(FORGET);
 }
 
 /// An owner's trigger raises on single rows of a set, in each of the ways in which one can.

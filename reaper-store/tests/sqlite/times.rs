@@ -28,6 +28,36 @@ fn an_exit_shows_with_its_time_in_both_forms() {
     times::an_exit_shows_with_its_time_in_both_forms(&[("2460000", 0)]);
 }
 
+/// By its column's type SQLite compares a text with a number, which is less than any text.
+#[test]
+fn a_programs_zero_is_no_time_whatever_the_columns_type() {
+    for kind in ["", "TEXT", "DATETIME", "TIMESTAMP", "DATE", "INTEGER"] {
+        for zero in ["0001-01-01 00:00:00+00:00", "1970-01-01 00:00:00"] {
+            let database = Database::seeded(&format!(
+                "ALTER TABLE jobs DROP COLUMN started_at;
+                 ALTER TABLE jobs ADD COLUMN started_at {kind};
+                 ALTER TABLE agent_runs DROP COLUMN finished_at;
+                 ALTER TABLE agent_runs ADD COLUMN finished_at {kind};
+                 INSERT INTO agent_runs (id, exit_code, finished_at) VALUES (7, 1, '{zero}'), (8, NULL, NULL);
+                 INSERT INTO jobs (id, agent, repo, status, run_id, started_at) VALUES (1, 'a', 'r', 'running', 7, '{zero}')"
+            ));
+            reaper_store::Schema::migrate(&database.store).unwrap();
+            database.program.run(&format!(
+                "INSERT INTO jobs (id, agent, repo, status, run_id, started_at) VALUES (2, 'a', 'r', 'running', 7, '{zero}'),
+                    (3, 'a', 'r', 'queued', NULL, NULL), (4, 'a', 'r', 'running', NULL, NULL), (5, 'a', 'r', 'running', 8, NULL);
+                 UPDATE jobs SET status = 'running', started_at = '{zero}', run_id = 7 WHERE id = 3;
+                 UPDATE jobs SET started_at = '{zero}', run_id = 7 WHERE id = 4;
+                 UPDATE agent_runs SET exit_code = 1, finished_at = '{zero}' WHERE id = 8"
+            ));
+            for (id, column) in (1..=5).flat_map(|id| [(id, "reaper_started_at"), (id, "reaper_exit_at")]) {
+                let age =
+                    age_ms(&database, column, id).unwrap_or_else(|| panic!("{kind}: no {column} of job {id}"));
+                assert!((0..SLACK_MS).contains(&age), "{kind}: {zero} as {column} of job {id} is {age} ms old");
+            }
+        }
+    }
+}
+
 /// Tells the child which of the zones it is in.
 const ZONE: &str = "REAPER_TEST_ZONE";
 

@@ -215,7 +215,9 @@ BEGIN
             floor(extract(epoch FROM at::timestamp AT TIME ZONE 'UTC') * 1000),
             floor(extract(epoch FROM at::timestamp::timestamp with time zone) * 1000));
     END IF;
-    RETURN millis + CASE WHEN at LIKE '%.%' THEN 0 ELSE 999 END;
+    -- The end of the second, minute or day that it says.
+    RETURN millis + CASE WHEN at LIKE '%.%' THEN 0 WHEN substr(at, 17, 1) = ':' THEN 999
+        WHEN length(at) > 10 THEN 59999 ELSE 86399999 END;
 END
 $$;
 
@@ -317,13 +319,17 @@ BEGIN
 END
 $$;
 
--- A run that is inserted with its exit, or again, shows on the row that runs under it.
+-- A run that is inserted with its exit, or again, shows on the row that runs under it. It is none of a job's that waits, nor
+-- a rescue's, whose run had this id before and was deleted.
 CREATE OR REPLACE FUNCTION reaper_runs_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     UPDATE jobs SET
         reaper_exit_code = NEW.exit_code,
         reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL THEN reaper_seen(reaper_millis(NEW.finished_at)) END
     WHERE run_id = NEW.id AND status = 'running' AND coalesce(reaper_inherited, 0) & 2 = 0;
+    UPDATE jobs SET reaper_inherited = coalesce(reaper_inherited, 0) | 2
+    WHERE run_id = NEW.id AND status = 'queued';
+    UPDATE reaper_events SET run_id = NULL WHERE run_id = NEW.id;
     RETURN NULL;
 END
 $$;

@@ -3,7 +3,8 @@
 -- Triggers run inside other programs' SQLite, which may be old: they use nothing newer than SQLite 3.31.
 -- Instants are milliseconds since 1970-01-01 00:00 UTC. Of a text only what begins as a date is read, so that
 -- 'now' and bare numbers, which julianday() takes too, are no dates; one from before 1971 is the zero of a program, and
--- none. A text in whole seconds is taken to be the end of its second, so that no grace is cut short. One without a zone is
+-- none (substr(), because the type of a column makes it a number's comparison). A text is taken to be the end of the second,
+-- minute or day that it says, so that no grace is cut short. One without a zone is
 -- UTC or the writing program's: programs write both, and the later one counts. 'utc' leaves a text that has a zone as it
 -- is, and of an hour that comes twice it may take the first.
 
@@ -200,16 +201,18 @@ FROM (SELECT id, code, at, exit_at, now,
         FROM (SELECT j.id, j.reaper_fence AS fence, j.reaper_started_at AS stored, j.reaper_exit_code AS shown,
                 r.exit_code AS code,
                 CASE WHEN coalesce(j.reaper_inherited, 0) & 2 = 0 THEN r.exit_code END AS own_code,
-                CASE WHEN j.started_at LIKE '____-__-__%' AND j.started_at >= '1971'
+                CASE WHEN j.started_at LIKE '____-__-__%' AND substr(j.started_at, 1, 4) >= '1971'
                     THEN CAST(ROUND((julianday(j.started_at) - 2440587.5) * 86400000) AS INTEGER) END AS utc,
-                CASE WHEN j.started_at LIKE '____-__-__%' AND j.started_at >= '1971'
+                CASE WHEN j.started_at LIKE '____-__-__%' AND substr(j.started_at, 1, 4) >= '1971'
                     THEN CAST(ROUND((max(julianday(j.started_at), julianday(j.started_at, 'utc'),
                         julianday(j.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                        + 999 * (j.started_at NOT LIKE '%.%') END AS read_at,
-                CASE WHEN r.finished_at LIKE '____-__-__%' AND r.finished_at >= '1971'
+                        + CASE WHEN j.started_at LIKE '%.%' THEN 0 WHEN substr(j.started_at, 17, 1) = ':' THEN 999
+                            WHEN length(j.started_at) > 10 THEN 59999 ELSE 86399999 END END AS read_at,
+                CASE WHEN r.finished_at LIKE '____-__-__%' AND substr(r.finished_at, 1, 4) >= '1971'
                     THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
                         julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                        + 999 * (r.finished_at NOT LIKE '%.%') END AS read_exit_at,
+                        + CASE WHEN r.finished_at LIKE '%.%' THEN 0 WHEN substr(r.finished_at, 17, 1) = ':' THEN 999
+                            WHEN length(r.finished_at) > 10 THEN 59999 ELSE 86399999 END END AS read_exit_at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now,
                 EXISTS (SELECT 1 FROM reaper_events e WHERE e.job_id = j.id AND e.fence = j.reaper_fence
                     AND e.to_status IN ('queued', 'done', 'failed')) AS is_settled
@@ -261,18 +264,20 @@ BEGIN
     UPDATE jobs SET
         reaper_fence = max(1, random() & 9223372036854775807),
         reaper_started_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
-            CASE WHEN NEW.started_at LIKE '____-__-__%' AND NEW.started_at >= '1971'
+            CASE WHEN NEW.started_at LIKE '____-__-__%' AND substr(NEW.started_at, 1, 4) >= '1971'
                 THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
                     julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
+                    + CASE WHEN NEW.started_at LIKE '%.%' THEN 0 WHEN substr(NEW.started_at, 17, 1) = ':' THEN 999
+                        WHEN length(NEW.started_at) > 10 THEN 59999 ELSE 86399999 END END AS at,
             CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)),
         reaper_inherited = NULL,
         reaper_exit_code = (SELECT r.exit_code FROM agent_runs r WHERE r.id = NEW.run_id),
         reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
-            CASE WHEN r.finished_at LIKE '____-__-__%' AND r.finished_at >= '1971'
+            CASE WHEN r.finished_at LIKE '____-__-__%' AND substr(r.finished_at, 1, 4) >= '1971'
                 THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
                     julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
+                    + CASE WHEN r.finished_at LIKE '%.%' THEN 0 WHEN substr(r.finished_at, 17, 1) = ':' THEN 999
+                        WHEN length(r.finished_at) > 10 THEN 59999 ELSE 86399999 END END AS at,
             CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
             FROM agent_runs r WHERE r.id = NEW.run_id AND r.exit_code IS NOT NULL))
     WHERE id = NEW.id;
@@ -288,20 +293,22 @@ BEGIN
         reaper_started_at = CASE WHEN NEW.started_at IS OLD.started_at
             THEN CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
-                CASE WHEN NEW.started_at LIKE '____-__-__%' AND NEW.started_at >= '1971'
+                CASE WHEN NEW.started_at LIKE '____-__-__%' AND substr(NEW.started_at, 1, 4) >= '1971'
                     THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
                         julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
+                    + CASE WHEN NEW.started_at LIKE '%.%' THEN 0 WHEN substr(NEW.started_at, 17, 1) = ':' THEN 999
+                        WHEN length(NEW.started_at) > 10 THEN 59999 ELSE 86399999 END END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END,
         reaper_inherited = (NEW.pid IS NOT NULL AND NEW.pid IS OLD.pid)
             + 2 * (NEW.run_id IS NOT NULL AND NEW.run_id IS OLD.run_id),
         reaper_exit_code = (SELECT r.exit_code FROM agent_runs r
             WHERE r.id = NEW.run_id AND NEW.run_id IS NOT OLD.run_id),
         reaper_exit_at = (SELECT min(coalesce(at, now), now) FROM (SELECT
-            CASE WHEN r.finished_at LIKE '____-__-__%' AND r.finished_at >= '1971'
+            CASE WHEN r.finished_at LIKE '____-__-__%' AND substr(r.finished_at, 1, 4) >= '1971'
                 THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
                     julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
+                    + CASE WHEN r.finished_at LIKE '%.%' THEN 0 WHEN substr(r.finished_at, 17, 1) = ':' THEN 999
+                        WHEN length(r.finished_at) > 10 THEN 59999 ELSE 86399999 END END AS at,
             CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
             FROM agent_runs r
             WHERE r.id = NEW.run_id AND NEW.run_id IS NOT OLD.run_id AND r.exit_code IS NOT NULL)),
@@ -346,10 +353,11 @@ BEGIN
         reaper_started_at = CASE WHEN NEW.started_at IS OLD.started_at
             THEN reaper_started_at
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
-                CASE WHEN NEW.started_at LIKE '____-__-__%' AND NEW.started_at >= '1971'
+                CASE WHEN NEW.started_at LIKE '____-__-__%' AND substr(NEW.started_at, 1, 4) >= '1971'
                     THEN CAST(ROUND((max(julianday(NEW.started_at), julianday(NEW.started_at, 'utc'),
                         julianday(NEW.started_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (NEW.started_at NOT LIKE '%.%') END AS at,
+                    + CASE WHEN NEW.started_at LIKE '%.%' THEN 0 WHEN substr(NEW.started_at, 17, 1) = ':' THEN 999
+                        WHEN length(NEW.started_at) > 10 THEN 59999 ELSE 86399999 END END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END,
         reaper_inherited = coalesce(reaper_inherited, 0)
             & ~((NEW.pid IS NOT OLD.pid) + 2 * (NEW.run_id IS NOT OLD.run_id)),
@@ -359,30 +367,36 @@ BEGIN
         reaper_exit_at = CASE WHEN NEW.run_id IS OLD.run_id
             THEN reaper_exit_at
             ELSE (SELECT min(coalesce(at, now), now) FROM (SELECT
-                CASE WHEN r.finished_at LIKE '____-__-__%' AND r.finished_at >= '1971'
+                CASE WHEN r.finished_at LIKE '____-__-__%' AND substr(r.finished_at, 1, 4) >= '1971'
                     THEN CAST(ROUND((max(julianday(r.finished_at), julianday(r.finished_at, 'utc'),
                         julianday(r.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (r.finished_at NOT LIKE '%.%') END AS at,
+                    + CASE WHEN r.finished_at LIKE '%.%' THEN 0 WHEN substr(r.finished_at, 17, 1) = ':' THEN 999
+                        WHEN length(r.finished_at) > 10 THEN 59999 ELSE 86399999 END END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now
                 FROM agent_runs r
                 WHERE r.id = NEW.run_id AND NEW.status = 'running' AND r.exit_code IS NOT NULL)) END
     WHERE id = NEW.id;
 END;
 
--- A run that is inserted with its exit, or replaced, shows on the row that runs under it.
+-- A run that is inserted with its exit, or replaced, shows on the row that runs under it. It is none of a job's that waits,
+-- nor a rescue's, whose run had this id before and was deleted.
 CREATE TRIGGER IF NOT EXISTS reaper_runs_insert AFTER INSERT ON agent_runs
 BEGIN
     UPDATE jobs SET
         reaper_exit_code = NEW.exit_code,
         reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL
             THEN (SELECT min(coalesce(at, now), now) FROM (SELECT
-                CASE WHEN NEW.finished_at LIKE '____-__-__%' AND NEW.finished_at >= '1971'
+                CASE WHEN NEW.finished_at LIKE '____-__-__%' AND substr(NEW.finished_at, 1, 4) >= '1971'
                     THEN CAST(ROUND((max(julianday(NEW.finished_at), julianday(NEW.finished_at, 'utc'),
                         julianday(NEW.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
+                    + CASE WHEN NEW.finished_at LIKE '%.%' THEN 0 WHEN substr(NEW.finished_at, 17, 1) = ':' THEN 999
+                        WHEN length(NEW.finished_at) > 10 THEN 59999 ELSE 86399999 END END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END
     WHERE run_id = NEW.id AND status IN ('queued', 'running') AND status = 'running'
         AND coalesce(reaper_inherited, 0) & 2 = 0;
+    UPDATE jobs SET reaper_inherited = coalesce(reaper_inherited, 0) | 2
+    WHERE run_id = NEW.id AND status IN ('queued', 'running') AND status = 'queued';
+    UPDATE reaper_events SET run_id = NULL WHERE run_id = NEW.id;
 END;
 
 -- An exit that is recorded shows on the row that runs under it; on one that is queued again only where there was
@@ -397,10 +411,11 @@ BEGIN
         reaper_exit_at = CASE WHEN NEW.exit_code IS NOT NULL
             THEN (SELECT min(coalesce(at, known, now), now) FROM (SELECT
                 CASE WHEN reaper_exit_code IS NEW.exit_code THEN reaper_exit_at END AS known,
-                CASE WHEN NEW.finished_at LIKE '____-__-__%' AND NEW.finished_at >= '1971'
+                CASE WHEN NEW.finished_at LIKE '____-__-__%' AND substr(NEW.finished_at, 1, 4) >= '1971'
                     THEN CAST(ROUND((max(julianday(NEW.finished_at), julianday(NEW.finished_at, 'utc'),
                         julianday(NEW.finished_at, '+1 hour', 'utc', '-1 hour')) - 2440587.5) * 86400000) AS INTEGER)
-                    + 999 * (NEW.finished_at NOT LIKE '%.%') END AS at,
+                    + CASE WHEN NEW.finished_at LIKE '%.%' THEN 0 WHEN substr(NEW.finished_at, 17, 1) = ':' THEN 999
+                        WHEN length(NEW.finished_at) > 10 THEN 59999 ELSE 86399999 END END AS at,
                 CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now)) END
     WHERE run_id = NEW.id AND status IN ('queued', 'running') AND coalesce(reaper_inherited, 0) & 2 = 0
         AND (status = 'running' OR OLD.exit_code IS NULL OR reaper_exit_code IS NOT NULL);
