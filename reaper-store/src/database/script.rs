@@ -77,7 +77,7 @@ impl<'l> Column<'l> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Made<'l> {
     pub(crate) kind: &'static str,
-    /// The table of a column.
+    /// The table that a column, an index or a trigger is of: one of that name on another table is another one.
     pub(crate) table: Option<&'l str>,
     pub(crate) name: &'l str,
 }
@@ -96,19 +96,21 @@ impl<'l> Made<'l> {
             ("CREATE OR REPLACE FUNCTION ", "function"),
         ];
         kinds.into_iter().find_map(|(words, kind)| {
-            let name = line.strip_prefix(words)?.split([' ', '(']).next()?;
-            Some(Self { kind, table: None, name })
+            let (name, rest) = line.strip_prefix(words)?.split_once([' ', '('])?;
+            let of = rest.split_once("ON ").filter(|_| ["index", "trigger"].contains(&kind));
+            let table = of.and_then(|(_, table)| table.split(' ').next());
+            Some(Self { kind, table, name })
         })
     }
 }
 
 impl std::fmt::Display for Made<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ", self.kind)?;
-        if let Some(table) = self.table {
-            write!(f, "{table}.")?;
+        match self.table {
+            Some(table) if self.kind == "column" => write!(f, "column {table}.{}", self.name),
+            Some(table) => write!(f, "{} {} on {table}", self.kind, self.name),
+            None => write!(f, "{} {}", self.kind, self.name),
         }
-        f.write_str(self.name)
     }
 }
 
@@ -120,9 +122,9 @@ mod tests {
     fn lines_that_make_something_are_read() {
         for (line, shown) in [
             ("CREATE TABLE IF NOT EXISTS reaper_events (", "table reaper_events"),
-            ("CREATE UNIQUE INDEX IF NOT EXISTS reaper_x ON jobs (id)", "index reaper_x"),
-            ("CREATE TRIGGER IF NOT EXISTS reaper_t AFTER INSERT ON jobs", "trigger reaper_t"),
-            ("CREATE TRIGGER reaper_t BEFORE INSERT ON jobs", "trigger reaper_t"),
+            ("CREATE UNIQUE INDEX IF NOT EXISTS reaper_x ON jobs (id)", "index reaper_x on jobs"),
+            ("CREATE TRIGGER IF NOT EXISTS reaper_t AFTER UPDATE OF a, b ON jobs", "trigger reaper_t on jobs"),
+            ("CREATE TRIGGER reaper_t BEFORE INSERT ON jobs", "trigger reaper_t on jobs"),
             ("CREATE OR REPLACE FUNCTION reaper_f(at text) RETURNS bigint", "function reaper_f"),
             ("ALTER TABLE jobs ADD COLUMN reaper_fence INTEGER;", "column jobs.reaper_fence"),
             ("ALTER TABLE jobs ADD COLUMN IF NOT EXISTS reaper_fence bigint;", "column jobs.reaper_fence"),

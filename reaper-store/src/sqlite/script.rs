@@ -40,26 +40,29 @@ fn is_there(column: &Column<'_>, connection: &mut SqliteConnection) -> QueryResu
 
 /// What a database has.
 pub(super) struct Objects {
-    names: BTreeSet<String>,
+    /// By the table that they are of, and their own name.
+    names: BTreeSet<(String, String)>,
     columns: BTreeSet<(String, String)>,
 }
 
 impl Objects {
     pub(super) fn of(connection: &mut SqliteConnection) -> Result<Self, Fault> {
-        let names = Statement::new(sql::OBJECTS, []).rows(connection)?;
+        let mut names = BTreeSet::new();
+        for mut row in Statement::new(sql::OBJECTS, []).rows(connection)? {
+            names.extend(row.next_text().zip(row.next_text()));
+        }
         let mut columns = BTreeSet::new();
         for table in ["jobs", "tasks"] {
             for mut row in Statement::new(sql::COLUMNS, [("table", table.into())]).rows(connection)? {
                 columns.extend(row.next_text().map(|name| (table.to_owned(), name)));
             }
         }
-        Ok(Self { names: names.into_iter().filter_map(|mut row| row.next_text()).collect(), columns })
+        Ok(Self { names, columns })
     }
 
     pub(super) fn has(&self, made: &Made<'_>) -> bool {
-        match made.table {
-            Some(table) => self.columns.contains(&(table.to_owned(), made.name.to_owned())),
-            None => self.names.contains(made.name),
-        }
+        let of = if made.kind == "column" { &self.columns } else { &self.names };
+        // A table is of itself.
+        of.contains(&(made.table.unwrap_or(made.name).to_owned(), made.name.to_owned()))
     }
 }

@@ -110,6 +110,60 @@ pub(crate) fn what_is_lost_is_noticed_and_mended(
     assert_eq!(database.program.dump_all(), held);
 }
 
+/// The tables as an owner makes them anew who has put the old ones aside.
+const ANEW: [(&str, &str); 3] = [
+    (
+        "jobs",
+        "agent TEXT, repo TEXT, task_id INTEGER, status TEXT, attempts INTEGER,
+         max_attempts INTEGER, run_id INTEGER, pid INTEGER, started_at TEXT",
+    ),
+    ("agent_runs", "task_id INTEGER, agent TEXT, started_at TEXT, finished_at TEXT, exit_code INTEGER"),
+    ("tasks", "work_item_id TEXT, repo TEXT, branch TEXT, stage TEXT"),
+];
+
+/// What a table takes with it into an archive is no part of the one that comes after it, which has this for an id.
+pub(crate) fn a_table_that_was_put_aside_is_noticed_and_mended(id: &str) {
+    for (table, columns) in ANEW {
+        let database = Database::adopted(&rows());
+        database.store.now().unwrap();
+        let anew = format!("CREATE TABLE {table} (id {id} PRIMARY KEY, {columns})");
+        database.program.run(&format!("ALTER TABLE {table} RENAME TO kept; {anew}"));
+        let problem = database.store.now().unwrap_err();
+        assert!(matches!(&problem, StoreError::NotMigrated { .. }), "{table}: {problem:?}");
+        assert_eq!(database.store.migrate().unwrap().len(), 1, "{table}");
+        assert_eq!(database.store.pending().unwrap(), [], "{table}");
+
+        database.program.run(
+            "INSERT INTO agent_runs (id) VALUES (70), (71);
+             INSERT INTO tasks (id, repo, stage) VALUES (80, 'r', 'review');
+             INSERT INTO jobs (id, agent, repo, status, attempts, max_attempts, run_id) VALUES
+                (90, 'a', 'r', 'running', 0, 2, 70), (91, 'a', 'r', 'queued', 0, 2, 71);
+             UPDATE agent_runs SET exit_code = 3 WHERE id = 70",
+        );
+        assert_eq!(database.job(90).exit.map(|exit| exit.code), Some(3), "{table}");
+        let version = "SELECT reaper_stage_version > 0 AS x FROM tasks WHERE id = 80";
+        assert!(database.program.text(&format!("SELECT CAST(({version}) AS TEXT) AS x")).is_some(), "{table}");
+        let job = reaper_store::attempts::NewJob {
+            agent: "a".into(),
+            repo: "r".into(),
+            task: None,
+            max_attempts: 1,
+            source_key: Some("once".into()),
+            payload: None,
+        };
+        let _enqueued = database.store.enqueue(&job).unwrap();
+        assert!(database.store.requeue_all_running().unwrap() > 0, "{table}");
+        // What is kept in the archive is nothing to anybody.
+        database.program.run(match table {
+            "jobs" => "UPDATE kept SET status = 'running'",
+            "agent_runs" => "INSERT INTO kept (id) VALUES (71); UPDATE kept SET exit_code = 0 WHERE id = 71",
+            _ => "UPDATE kept SET stage = 'other'",
+        });
+        assert_eq!(database.job(91).exit, None, "{table}");
+        assert_eq!(database.store.uninstall().unwrap().len(), 1, "{table}");
+    }
+}
+
 #[test]
 fn what_is_there_without_its_bookkeeping_is_adopted_and_taken_away() {
     let database = Database::adopted(&rows());

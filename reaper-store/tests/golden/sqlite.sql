@@ -469,7 +469,7 @@ SELECT type, sql FROM sqlite_master WHERE lower(name) = :name
     AND type IN ('table', 'view');
 
 -- OBJECTS
-SELECT lower(name) FROM sqlite_master;
+SELECT lower(tbl_name), lower(name) FROM sqlite_master;
 
 -- COLUMNS
 SELECT lower(name), upper(type), pk FROM pragma_table_info(:table);

@@ -67,3 +67,8 @@ fn one_lost_trigger_is_noticed_and_mended() {
         migrate::what_is_lost_is_noticed_and_mended(&database, &format!("DROP {kind} {name}"), name, look);
     }
 }
+
+#[test]
+fn a_table_that_was_put_aside_is_noticed_and_mended() {
+    migrate::a_table_that_was_put_aside_is_noticed_and_mended("INTEGER");
+}

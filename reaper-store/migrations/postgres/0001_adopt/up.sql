@@ -144,6 +144,31 @@ CREATE TABLE IF NOT EXISTS reaper_advances (
     at bigint NOT NULL DEFAULT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
 );
 
+-- A table that was put aside under another name has taken its triggers and indexes along: they would go on writing, and
+-- their names are taken.
+
+DO $$
+DECLARE
+    aside record;
+BEGIN
+    FOR aside IN SELECT t.tgname AS name, t.tgrelid::regclass AS of
+        FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+        WHERE starts_with(t.tgname::text, 'reaper_') AND starts_with(p.proname::text, 'reaper_')
+            AND p.pronamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'jobs'::regclass)
+            AND t.tgrelid NOT IN ('jobs'::regclass, 'agent_runs'::regclass, 'tasks'::regclass)
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', aside.name, aside.of);
+    END LOOP;
+    FOR aside IN SELECT i.indexrelid::regclass AS name
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE starts_with(c.relname::text, 'reaper_jobs_') AND i.indrelid <> 'jobs'::regclass
+            AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'jobs'::regclass)
+    LOOP
+        EXECUTE format('DROP INDEX %s', aside.name);
+    END LOOP;
+END
+$$;
+
 -- The sets that a pass loads, each by an index of its own. None grows with jobs that are finished.
 
 CREATE INDEX IF NOT EXISTS reaper_jobs_exit ON jobs (coalesce(reaper_exit_at, '-9223372036854775808'), id)

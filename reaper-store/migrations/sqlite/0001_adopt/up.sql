@@ -148,8 +148,19 @@ CREATE TABLE IF NOT EXISTS reaper_advances (
     at INTEGER NOT NULL DEFAULT (CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
 );
 
--- The sets that a pass loads, each by an index of its own. None grows with jobs that are finished.
+-- The sets that a pass loads, each by an index of its own. None grows with jobs that are finished. One of these names may be
+-- on a table that was put aside under another name.
 
+DROP INDEX IF EXISTS reaper_jobs_exit;
+DROP INDEX IF EXISTS reaper_jobs_age;
+DROP INDEX IF EXISTS reaper_jobs_beat;
+DROP INDEX IF EXISTS reaper_jobs_late;
+DROP INDEX IF EXISTS reaper_jobs_executor;
+DROP INDEX IF EXISTS reaper_jobs_monitor;
+DROP INDEX IF EXISTS reaper_jobs_bare;
+DROP INDEX IF EXISTS reaper_jobs_queued;
+DROP INDEX IF EXISTS reaper_jobs_live;
+DROP INDEX IF EXISTS reaper_jobs_source_key;
 CREATE INDEX IF NOT EXISTS reaper_jobs_exit ON jobs (reaper_exit_at, id)
     WHERE status = 'running' AND reaper_exit_code IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reaper_jobs_age ON jobs (reaper_started_at, id)
@@ -158,11 +169,11 @@ CREATE INDEX IF NOT EXISTS reaper_jobs_beat ON jobs (reaper_beat_at, id)
     WHERE status = 'running' AND reaper_exit_code IS NULL AND reaper_beat_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reaper_jobs_late ON jobs (id)
     WHERE status = 'queued' AND reaper_exit_code = 0;
-CREATE INDEX IF NOT EXISTS reaper_jobs_executor
-    ON jobs (substr(reaper_executor, 1, instr(reaper_executor, '/') - 1), id)
+CREATE INDEX IF NOT EXISTS reaper_jobs_executor ON jobs (
+    substr(reaper_executor, 1, instr(reaper_executor, '/') - 1), id)
     WHERE status = 'running' AND reaper_executor IS NOT NULL;
-CREATE INDEX IF NOT EXISTS reaper_jobs_monitor
-    ON jobs (substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1), id)
+CREATE INDEX IF NOT EXISTS reaper_jobs_monitor ON jobs (
+    substr(reaper_monitor, 1, instr(reaper_monitor, '/') - 1), id)
     WHERE status = 'running' AND reaper_monitor IS NOT NULL;
 CREATE INDEX IF NOT EXISTS reaper_jobs_bare ON jobs (id)
     WHERE status = 'running' AND reaper_executor IS NULL AND pid IS NOT NULL;
@@ -219,7 +230,8 @@ FROM (SELECT id, code, at, exit_at, now,
             FROM jobs j LEFT JOIN agent_runs r ON r.id = j.run_id
             WHERE j.status = 'running' AND (j.reaper_fence IS NULL
                 OR (SELECT count(*) FROM sqlite_master WHERE type = 'trigger'
-                    AND (name LIKE 'reaper\_jobs\_%' ESCAPE '\' OR name LIKE 'reaper\_runs\_%' ESCAPE '\')) < 7)))
+                    AND ((lower(tbl_name) = 'jobs' AND name LIKE 'reaper\_jobs\_%' ESCAPE '\')
+                        OR (lower(tbl_name) = 'agent_runs' AND name LIKE 'reaper\_runs\_%' ESCAPE '\'))) < 7)))
     WHERE fence IS NULL OR is_settled OR shown IS NOT own_code
         -- A minute, because a program writes its time before it has the lock.
         OR (utc IS NOT NULL AND stored IS NOT at AND (stored BETWEEN utc - 1000 AND utc + 60000) IS NOT TRUE)
@@ -240,7 +252,8 @@ UPDATE jobs SET
     reaper_terminating_at = NULL
 WHERE status = 'queued'
     AND (SELECT count(*) FROM sqlite_master WHERE type = 'trigger'
-        AND (name LIKE 'reaper\_jobs\_%' ESCAPE '\' OR name LIKE 'reaper\_runs\_%' ESCAPE '\')) < 7
+        AND ((lower(tbl_name) = 'jobs' AND name LIKE 'reaper\_jobs\_%' ESCAPE '\')
+            OR (lower(tbl_name) = 'agent_runs' AND name LIKE 'reaper\_runs\_%' ESCAPE '\'))) < 7
     AND (reaper_exit_code IS NOT NULL OR reaper_executor IS NOT NULL OR reaper_monitor IS NOT NULL
         OR reaper_attach IS NOT NULL OR reaper_beat IS NOT NULL OR reaper_terminating_at IS NOT NULL)
     AND (SELECT e.to_status FROM reaper_events e WHERE e.job_id = jobs.id AND e.fence = jobs.reaper_fence
@@ -248,17 +261,28 @@ WHERE status = 'queued'
 
 -- The triggers. They write only rows that are alive (queued or running), and nothing of them shows in changes() or
 -- last_insert_rowid() of the statement that fired them. An instant that another program wrote is taken where it
--- can be read and has come; otherwise it is the one at which the trigger saw the row.
+-- can be read and has come; otherwise it is the one at which the trigger saw the row. They are made anew, because where a
+-- table was put aside, SQLite has written that one's new name into them.
+
+DROP TRIGGER IF EXISTS reaper_jobs_insert_queued;
+DROP TRIGGER IF EXISTS reaper_jobs_insert_running;
+DROP TRIGGER IF EXISTS reaper_jobs_enter_running;
+DROP TRIGGER IF EXISTS reaper_jobs_enter_queued;
+DROP TRIGGER IF EXISTS reaper_jobs_change;
+DROP TRIGGER IF EXISTS reaper_runs_insert;
+DROP TRIGGER IF EXISTS reaper_runs_update;
+DROP TRIGGER IF EXISTS reaper_tasks_insert;
+DROP TRIGGER IF EXISTS reaper_tasks_stage;
 
 -- A row that waits has a fence as well: a person may settle it, and its id may have been another's.
-CREATE TRIGGER IF NOT EXISTS reaper_jobs_insert_queued AFTER INSERT ON jobs
+CREATE TRIGGER reaper_jobs_insert_queued AFTER INSERT ON jobs
 WHEN NEW.status = 'queued'
 BEGIN
     UPDATE jobs SET reaper_fence = max(1, random() & 9223372036854775807) WHERE id = NEW.id;
 END;
 
 -- A row that is inserted as running (REPLACE included) is an attempt, whose exit may have been recorded before.
-CREATE TRIGGER IF NOT EXISTS reaper_jobs_insert_running AFTER INSERT ON jobs
+CREATE TRIGGER reaper_jobs_insert_running AFTER INSERT ON jobs
 WHEN NEW.status = 'running'
 BEGIN
     UPDATE jobs SET
@@ -285,7 +309,7 @@ END;
 
 -- Entering running begins an attempt. What stands on the row unchanged was the attempt's before: pid and run_id
 -- are marked as inherited (bits 1 and 2), started_at is not believed, what named its processes is taken away.
-CREATE TRIGGER IF NOT EXISTS reaper_jobs_enter_running AFTER UPDATE OF status ON jobs
+CREATE TRIGGER reaper_jobs_enter_running AFTER UPDATE OF status ON jobs
 WHEN NEW.status = 'running' AND OLD.status IS NOT 'running'
 BEGIN
     UPDATE jobs SET
@@ -324,7 +348,7 @@ BEGIN
 END;
 
 -- Entering queued takes away the exit and what named processes.
-CREATE TRIGGER IF NOT EXISTS reaper_jobs_enter_queued AFTER UPDATE OF status ON jobs
+CREATE TRIGGER reaper_jobs_enter_queued AFTER UPDATE OF status ON jobs
 WHEN NEW.status = 'queued' AND OLD.status IS NOT 'queued'
     AND (NEW.reaper_exit_code IS NOT NULL OR NEW.reaper_exit_at IS NOT NULL OR NEW.reaper_attach IS NOT NULL
         OR NEW.reaper_node_bound IS NOT NULL OR NEW.reaper_executor IS NOT NULL OR NEW.reaper_monitor IS NOT NULL OR NEW.reaper_beat IS NOT NULL
@@ -344,7 +368,7 @@ BEGIN
 END;
 
 -- A pid or a run that changes on a row that is alive is the attempt's own, and another run brings its exit along.
-CREATE TRIGGER IF NOT EXISTS reaper_jobs_change AFTER UPDATE OF pid, run_id, started_at ON jobs
+CREATE TRIGGER reaper_jobs_change AFTER UPDATE OF pid, run_id, started_at ON jobs
 WHEN (NEW.status = 'queued' OR (NEW.status = 'running' AND OLD.status = 'running'))
     AND (NEW.run_id IS NOT OLD.run_id OR NEW.started_at IS NOT OLD.started_at
         OR (NEW.pid IS NOT OLD.pid AND coalesce(NEW.reaper_inherited, 0) & 1 = 1))
@@ -380,7 +404,7 @@ END;
 
 -- A run that is inserted with its exit, or replaced, shows on the row that runs under it. It is none of a job's that waits,
 -- nor a rescue's, whose run had this id before and was deleted.
-CREATE TRIGGER IF NOT EXISTS reaper_runs_insert AFTER INSERT ON agent_runs
+CREATE TRIGGER reaper_runs_insert AFTER INSERT ON agent_runs
 BEGIN
     UPDATE jobs SET
         reaper_exit_code = NEW.exit_code,
@@ -402,7 +426,7 @@ END;
 -- An exit that is recorded shows on the row that runs under it; on one that is queued again only where there was
 -- none before: a late finish. The instant at which a code was seen stays as long as the code does. One of an attempt that a
 -- reaper has requeued without an exit, and whose job was taken again, is noted on that rescue.
-CREATE TRIGGER IF NOT EXISTS reaper_runs_update AFTER UPDATE OF exit_code, finished_at ON agent_runs
+CREATE TRIGGER reaper_runs_update AFTER UPDATE OF exit_code, finished_at ON agent_runs
 WHEN NEW.exit_code IS NOT OLD.exit_code
     OR (NEW.finished_at IS NOT OLD.finished_at AND NEW.exit_code IS NOT NULL)
 BEGIN
@@ -427,12 +451,12 @@ BEGIN
 END;
 
 -- A visit of a task to a stage.
-CREATE TRIGGER IF NOT EXISTS reaper_tasks_insert AFTER INSERT ON tasks
+CREATE TRIGGER reaper_tasks_insert AFTER INSERT ON tasks
 BEGIN
     UPDATE tasks SET reaper_stage_version = max(1, random() & 9223372036854775807) WHERE id = NEW.id;
 END;
 
-CREATE TRIGGER IF NOT EXISTS reaper_tasks_stage AFTER UPDATE OF stage ON tasks
+CREATE TRIGGER reaper_tasks_stage AFTER UPDATE OF stage ON tasks
 WHEN NEW.stage IS NOT OLD.stage
 BEGIN
     UPDATE tasks SET reaper_stage_version = max(1, random() & 9223372036854775807) WHERE id = NEW.id;

@@ -62,16 +62,20 @@ statements! {
     WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum";
 
-    /// Whatever a migration makes: kind, table of a column, name. A trigger that is off is none.
+    /// Whatever a migration makes: kind, table that it is of, name. A trigger that is off is none.
     OBJECTS = "WITH here AS (SELECT c.oid, c.relnamespace FROM pg_class c
         WHERE c.oid IN (to_regclass('jobs'), to_regclass('tasks'), to_regclass('agent_runs')))
-    SELECT CASE c.relkind WHEN 'i' THEN 'index' ELSE 'table' END, '', c.relname::text FROM pg_class c
+    SELECT CASE c.relkind WHEN 'i' THEN 'index' ELSE 'table' END,
+        coalesce((SELECT t.relname FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid WHERE i.indexrelid = c.oid)::text, ''),
+        c.relname::text
+        FROM pg_class c
         WHERE c.relkind IN ('r', 'i') AND (starts_with(c.relname::text, 'reaper_') OR c.oid IN (SELECT oid FROM here))
             AND c.relnamespace IN (SELECT relnamespace FROM here)
     UNION ALL SELECT 'column', (SELECT c.relname::text FROM pg_class c WHERE c.oid = a.attrelid), a.attname::text
         FROM pg_attribute a
         WHERE a.attrelid IN (SELECT oid FROM here) AND a.attnum > 0 AND NOT a.attisdropped
-    UNION ALL SELECT 'trigger', '', t.tgname::text FROM pg_trigger t
+    UNION ALL SELECT 'trigger', (SELECT c.relname::text FROM pg_class c WHERE c.oid = t.tgrelid), t.tgname::text
+        FROM pg_trigger t
         WHERE t.tgrelid IN (SELECT oid FROM here) AND t.tgenabled IN ('O', 'A')
     UNION ALL SELECT 'function', '', p.proname::text FROM pg_proc p
         WHERE starts_with(p.proname::text, 'reaper_') AND p.pronamespace IN (SELECT relnamespace FROM here)";

@@ -19,7 +19,8 @@ statements! {
     OBJECT = "SELECT type, sql FROM sqlite_master WHERE lower(name) = :name
     AND type IN ('table', 'view')";
 
-    OBJECTS = "SELECT lower(name) FROM sqlite_master";
+    /// By the table that each is of, which for a table is its own name.
+    OBJECTS = "SELECT lower(tbl_name), lower(name) FROM sqlite_master";
 
     COLUMNS = "SELECT lower(name), upper(type), pk FROM pragma_table_info(:table)";
 }
