@@ -110,7 +110,7 @@ fn record<D: Driver>(connection: &mut D, run: &RunId, code: i32) -> Result<Recor
 }
 
 fn record_witnessed<D: Driver>(connection: &mut D, exits: &[WitnessedExit]) -> Result<Vec<Testified>, Fault> {
-    let mode = control::mode(connection)?;
+    let mode = control::binding_mode(connection)?;
     if mode != Mode::Enforce {
         return Ok(vec![Testified::Forbidden(mode); exits.len()]);
     }

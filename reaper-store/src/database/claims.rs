@@ -68,7 +68,7 @@ pub(crate) fn after_commit(
 fn settle_all<D: Driver>(connection: &mut D, claims: &[Claim]) -> Result<Vec<Outcome>, Fault> {
     // It binds rules alone, so that whoever is not bound is not hindered by one that cannot be read.
     let bound = claims.iter().any(|claim| claim.by == Actor::Reaper);
-    let mode = if bound { control::mode(connection)? } else { Mode::Enforce };
+    let mode = if bound { control::binding_mode(connection)? } else { Mode::Enforce };
     let is_forbidden = |claim: &Claim| claim.by == Actor::Reaper && mode != Mode::Enforce;
     let tried: Vec<_> = claims.iter().filter(|claim| !is_forbidden(claim) && claim.can_be_won()).collect();
     let answers = if tried.is_empty() { Vec::new() } else { connection.claim(&tried)? };

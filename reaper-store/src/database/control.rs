@@ -90,13 +90,22 @@ fn read_outset(rows: Vec<RawRow>, follow: Follow) -> Result<Outset, Fault> {
 }
 
 /// The stored mode.
-pub(super) fn mode(connection: &mut impl Driver) -> Result<Mode, Fault> {
+fn mode(connection: &mut impl Driver) -> Result<Mode, Fault> {
     Ok(books::mode(text(setting(connection, MODE)?))?)
+}
+
+/// The stored mode, in a transaction that it binds: whoever sets another one is answered when that has ended.
+pub(super) fn binding_mode<D: Driver>(connection: &mut D) -> Result<Mode, Fault> {
+    Ok(books::mode(text(value(connection, D::SETTING_HELD, MODE)?))?)
 }
 
 /// The stored value; NULL where there is none, for the column takes none.
 fn setting<D: Driver>(connection: &mut D, key: &str) -> Result<Raw, Fault> {
-    let row = Statement::new(D::SETTING, [("key", key.into())]).first_row(connection)?;
+    value(connection, D::SETTING, key)
+}
+
+fn value<D: Driver>(connection: &mut D, read: &'static str, key: &str) -> Result<Raw, Fault> {
+    let row = Statement::new(read, [("key", key.into())]).first_row(connection)?;
     Ok(row.map(|mut row| row.next()).unwrap_or_default())
 }
 

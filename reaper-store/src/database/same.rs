@@ -57,6 +57,9 @@ statements! {
 
     SETTING = "SELECT value FROM reaper_settings WHERE key = :key";
 
+    /// It stays as it is until the transaction has ended.
+    SETTING_HELD = concat!("SELECT value FROM reaper_settings WHERE key = :key", held!());
+
     SET = "INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 

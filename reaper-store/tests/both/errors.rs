@@ -63,7 +63,7 @@ pub(crate) fn a_store_that_only_reads(options: Options) {
 fn a_mode_that_is_stored_by_another_counts_at_once() {
     let database = Database::adopted(RUNNING);
     let job = database.job(1);
-    database.program.run("INSERT INTO reaper_settings VALUES ('mode', 'report')");
+    database.program.run("INSERT INTO reaper_settings VALUES ('mode', 'report') ON CONFLICT (key) DO UPDATE SET value = excluded.value");
     let settle = || database.store.settle(&[claim(&job, Settlement::Fail)]);
     assert_eq!(settle().unwrap(), [Outcome::Forbidden(Mode::Report)]);
     database.program.run("UPDATE reaper_settings SET value = 'sometimes'");

@@ -585,6 +585,9 @@ SELECT floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint;
 -- SETTING
 SELECT value FROM reaper_settings WHERE key = :key;
 
+-- SETTING_HELD
+SELECT value FROM reaper_settings WHERE key = :key FOR SHARE;
+
 -- SET
 INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value;

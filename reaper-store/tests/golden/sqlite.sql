@@ -287,6 +287,9 @@ SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER);
 -- SETTING
 SELECT value FROM reaper_settings WHERE key = :key;
 
+-- SETTING_HELD
+SELECT value FROM reaper_settings WHERE key = :key;
+
 -- SET
 INSERT INTO reaper_settings (key, value) VALUES (:key, :value)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value;

@@ -3,9 +3,9 @@
 
 use std::{thread, time::Duration};
 
-use reaper_core::{Alert, Effect, JobSnapshot, Status};
+use reaper_core::{Alert, Effect, JobSnapshot, Mode, Status};
 use reaper_store::{
-    Attempts as _, Claim, Claims as _, History as _, Outbox as _, Outcome, Settlement,
+    Attempts as _, Claim, Claims as _, Control as _, History as _, Outbox as _, Outcome, Settlement,
     attempts::{LeftOut, Recorded, Testified, Tried, Written},
     claims::Actor,
     history::Query,
@@ -93,6 +93,31 @@ fn f07_f31_what_lands_while_a_claim_waits_loses_it() {
             assert_eq!(database.job(1).status, Status::Running, "{what}");
             assert_eq!(database.store.events(&Query { limit: 10, ..Query::default() }).unwrap(), [], "{what}");
         }
+    }
+}
+
+/// Whoever is told that reapers settle nothing from now on can rely on it: what has looked at the mode before is waited for.
+#[test]
+fn a_mode_is_answered_when_no_claim_is_under_way_that_has_not_seen_it() {
+    for before in [None, Some(Mode::Enforce)] {
+        let database = Database::created();
+        if let Some(mode) = before {
+            let _was = database.store.set_mode(mode).unwrap();
+        }
+        let read = taken(&database);
+        let holder = hold_settlements(&database);
+        let (outcome, status) = thread::scope(|scope| {
+            let claims = scope.spawn(|| database.store.settle(&[claim(&read, RETRY)]).unwrap());
+            wait_for_waiters(&database, 1);
+            let switches = scope.spawn(|| {
+                let _was = database.store.set_mode(Mode::Off).unwrap();
+                database.job(1).status
+            });
+            wait_for_waiters(&database, 2);
+            let_go(&holder);
+            (claims.join().unwrap(), switches.join().unwrap())
+        });
+        assert_eq!((outcome.as_slice(), status), ([Outcome::Won].as_slice(), Status::Queued), "{before:?}");
     }
 }
 

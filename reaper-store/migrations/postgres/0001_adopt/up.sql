@@ -113,6 +113,8 @@ CREATE TABLE IF NOT EXISTS reaper_settings (
     key text PRIMARY KEY,
     value text NOT NULL
 );
+-- There has to be a row for claims to hold.
+INSERT INTO reaper_settings (key, value) VALUES ('mode', 'enforce') ON CONFLICT (key) DO NOTHING;
 
 -- One row a boot of a host. Beats are counters; the instant of the latest is for people.
 CREATE TABLE IF NOT EXISTS reaper_nodes (

@@ -11,6 +11,13 @@ macro_rules! now {
     };
 }
 
+/// That nobody else writes what a transaction that writes has read.
+macro_rules! held {
+    () => {
+        " FOR SHARE"
+    };
+}
+
 /// How many rows at the most, after `LIMIT`, in the texts that both databases tell.
 macro_rules! limit {
     () => {

@@ -11,6 +11,13 @@ macro_rules! now {
     };
 }
 
+/// That nobody else writes what a transaction that writes has read. SQLite has one writer.
+macro_rules! held {
+    () => {
+        ""
+    };
+}
+
 /// How many rows at the most, after `LIMIT`, in the texts that both databases tell.
 macro_rules! limit {
     () => {
