@@ -1,0 +1,195 @@
+//! The import of spooled exits.
+//!
+//! Who imports one compares its attempt with the job's row first; what belongs to another host, or does not parse, is kept.
+//! So is what the database refuses or cannot take now, and none of it hinders another.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use reaper_core::{Attempt, JobSnapshot, Liveness};
+use reaper_gate::Probe;
+use reaper_store::{
+    Store, StoreError,
+    attempts::{LeftOut, Recorded, Tried},
+};
+
+use super::{Spool, SpoolError, SpooledExit, read, remove};
+use crate::moved_on::is_recorded;
+
+/// What was imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Attempts whose exits are recorded now; each file is gone.
+    pub recorded: Vec<Attempt>,
+    /// Those of them that the kernel has killed for want of memory.
+    pub out_of_memory: Vec<Attempt>,
+    /// Files that were set aside, under a name that is not looked at again, each with the reason.
+    pub set_aside: Vec<(PathBuf, String)>,
+    /// Files that stay where they are, to be tried again.
+    pub left: Vec<LeftExit>,
+    /// Why the folder cannot be read, where it cannot.
+    pub unreadable: Option<String>,
+}
+
+impl Imported {
+    /// Whether an exit of this attempt waits to be recorded: until then nobody must act as if none were known.
+    #[must_use]
+    pub fn awaits(&self, attempt: &Attempt) -> bool {
+        self.left.iter().any(|left| left.attempt == *attempt && left.why.passes())
+    }
+}
+
+/// A spooled exit that was left where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftExit {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its attempt.
+    pub attempt: Attempt,
+    /// Why it was left.
+    pub why: WhyLeft,
+}
+
+/// Why a spooled exit was left where it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WhyLeft {
+    /// Its monitor lives, and has not had the time to read what only the file tells.
+    #[error("its monitor is about to take it")]
+    ToMonitor,
+    /// The database has not recorded it.
+    #[error(transparent)]
+    LeftOut(LeftOut),
+    /// Its job's row does not parse, so that nobody can tell whose it is.
+    #[error("its job's row does not parse: {0}")]
+    BadRow(String),
+}
+
+impl WhyLeft {
+    /// Whether it goes by without anybody's doing.
+    const fn passes(&self) -> bool {
+        match self {
+            Self::ToMonitor | Self::LeftOut(LeftOut::Held) => true,
+            Self::LeftOut(LeftOut::Refused(_)) | Self::BadRow(_) => false,
+        }
+    }
+}
+
+impl Spool {
+    /// Records what waits, under its fence, for the attempts of the probe's host. A young one whose monitor lives is left
+    /// to it; one that the database refuses, or holds for another program, hinders none behind it.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] where the database does not answer; what is not recorded stays.
+    pub fn import(&self, store: &dyn Store, probe: &dyn Probe) -> Result<Imported, StoreError> {
+        let mut imported = Imported::default();
+        let waiting = self.waiting(AT_ONCE).unwrap_or_else(|error| {
+            imported.unreadable = Some(error.to_string());
+            Vec::new()
+        });
+        for path in waiting {
+            let spooled = match read(&path) {
+                Ok(spooled) => spooled,
+                // Another reaper has imported it.
+                Err(SpoolError::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    set_aside(&path, "bad", error.to_string(), &mut imported);
+                    continue;
+                }
+            };
+            if spooled.executor.host != probe.host() {
+                continue;
+            }
+            let why = match whose(&spooled, store)? {
+                Whose::Current(row) if is_young(&path) && is_monitored(&row, probe) => WhyLeft::ToMonitor,
+                Whose::Current(_) | Whose::Settled => match store.try_record_exit(&spooled.run, spooled.code)? {
+                    Tried::Recorded(Recorded::New | Recorded::Known) => {
+                        tracing::info!(attempt = %spooled.attempt, code = spooled.code, "recorded a spooled exit");
+                        remove(&path);
+                        imported.out_of_memory.extend(spooled.out_of_memory.then(|| spooled.attempt.clone()));
+                        imported.recorded.push(spooled.attempt);
+                        continue;
+                    }
+                    Tried::Recorded(Recorded::NoSuchRun) => {
+                        let why = format!("the run of attempt {} is gone", spooled.attempt);
+                        set_aside(&path, "unknown", why, &mut imported);
+                        continue;
+                    }
+                    Tried::LeftOut(why) => WhyLeft::LeftOut(why),
+                },
+                Whose::CannotTell(why) => WhyLeft::BadRow(why),
+                Whose::Unknown => {
+                    let why = format!("nothing is known here of attempt {}", spooled.attempt);
+                    set_aside(&path, "unknown", why, &mut imported);
+                    continue;
+                }
+            };
+            imported.left.push(LeftExit { path, attempt: spooled.attempt, why });
+        }
+        Ok(imported)
+    }
+}
+
+/// Whose attempt a spooled exit is of.
+enum Whose {
+    /// This database's: its job is still under its fence and names the run.
+    Current(Box<JobSnapshot>),
+    /// This database's: an event says how it was settled.
+    Settled,
+    /// The row would tell, and does not parse.
+    CannotTell(String),
+    /// Another's, as far as this database knows. A run is told by a small number that both may use.
+    Unknown,
+}
+
+fn whose(spooled: &SpooledExit, store: &dyn Store) -> Result<Whose, StoreError> {
+    let Attempt { job, fence } = &spooled.attempt;
+    let is_current = |row: &JobSnapshot| row.attempt.fence == *fence && row.run.as_ref() == Some(&spooled.run);
+    let bad = match store.job(job)? {
+        Some(Ok(row)) if is_current(&row) => return Ok(Whose::Current(Box::new(row))),
+        Some(Err(bad)) => Some(bad.to_string()),
+        Some(Ok(_)) | None => None,
+    };
+    Ok(match (is_recorded(store, &spooled.attempt, EVENTS)?, bad) {
+        (true, _) => Whose::Settled,
+        (false, Some(bad)) => Whose::CannotTell(bad),
+        (false, None) => Whose::Unknown,
+    })
+}
+
+/// Whether a file was written a moment ago. Of one from the future nobody can tell, and it is not waited for.
+fn is_young(path: &Path) -> bool {
+    let written = fs::metadata(path).and_then(|metadata| metadata.modified());
+    written.is_ok_and(|written| written.elapsed().is_ok_and(|age| age < YOUNG))
+}
+
+/// Whether the monitor of a row certainly lives.
+fn is_monitored(row: &JobSnapshot, probe: &dyn Probe) -> bool {
+    let monitor = row.monitor.as_ref().filter(|monitor| monitor.host == probe.host());
+    monitor.is_some_and(|monitor| matches!(probe.probe(monitor).liveness, Liveness::Alive(_)))
+}
+
+/// Keeps a file under a name that is not looked at again, and says so.
+fn set_aside(path: &Path, ending: &str, why: String, imported: &mut Imported) {
+    let mut kept = path.as_os_str().to_owned();
+    kept.push(".");
+    kept.push(ending);
+    match fs::rename(path, &kept) {
+        Ok(()) => tracing::error!(path = %kept.display(), why, "a spooled exit was set aside"),
+        Err(error) => tracing::error!(path = %path.display(), why, %error, "a spooled exit cannot be used"),
+    }
+    imported.set_aside.push((PathBuf::from(kept), why));
+}
+
+/// How many files are imported at once.
+const AT_ONCE: usize = 1000;
+
+/// For so long a monitor that lives is left to read a file, which it does as soon as its supervisor has ended.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// How many of a job's latest events are looked through for an attempt.
+const EVENTS: usize = 100;
