@@ -24,6 +24,7 @@ use crate::{
     pool::Pool,
     report::{CannotTell, Failure, Settled, false_rescues},
     rest::Rest,
+    spooled::is_awaited,
     verdicts::{Question, Verdicts},
     watching::Watching,
 };
@@ -209,15 +210,15 @@ impl Engine {
         // Whatever a pass posts, it posts about something that it has loaded.
         let effects_due = effects_due || report.counts.loaded > 0;
         let more = memory.watching.as_ref().is_some_and(Watching::has_more);
-        let mut after = After { ask: plan.ask, effects_due, more, clock: Some(clock), ..After::default() };
+        let mut after = After { ask: plan.ask, effects_due, more, clock: Some(clock.clone()), ..After::default() };
         if !plan.claim.is_empty() {
             // An executor that was seen dead has spooled its exit before: a claim that knows nothing of it is lost now.
             // Nor is one made while somebody is in the way of an exit that is known.
             let imported = self.import_exits(&mut memory, report)?;
             let untold = memory.watching.as_ref().map(|watching| &watching.untold);
-            plan.claim.retain(|planned| {
-                let attempt = &planned.job.attempt;
-                !imported.awaits(attempt) && untold.is_none_or(|untold| !untold.contains(attempt))
+            plan.claim.retain(|Planned { job, .. }| {
+                !is_awaited(&imported, job, &clock, &self.settings.policy)
+                    && untold.is_none_or(|untold| !untold.contains(&job.attempt))
             });
         }
         drop(memory);

@@ -178,6 +178,16 @@ pub(crate) fn remove(path: &Path) {
     }
 }
 
+/// The attempt that a file is named after. What is in the file tells for certain.
+fn named_attempt(path: &Path) -> Option<Attempt> {
+    let name = path.file_name()?.to_str()?.strip_suffix(ENDING)?;
+    // Each of the two numbers may have a sign.
+    let (at, _) = name.match_indices('-').find(|(at, _)| *at > 0)?;
+    let (job, fence) = (name.get(..at)?, name.get(at.saturating_add(1)..)?);
+    let number = |text: &str| text.parse::<i64>().ok();
+    Some(Attempt { job: number(job)?.into(), fence: number(fence)?.into() })
+}
+
 fn is_named(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ENDING))
 }

@@ -1,7 +1,7 @@
 //! The import of spooled exits.
 //!
 //! Who imports one compares its attempt with the job's row first; what belongs to another host, or does not parse, is kept.
-//! So is what the database refuses or cannot take now, and none of it hinders another.
+//! So is what cannot be read now, and what the database refuses or cannot take now, and none of it hinders another.
 
 use std::{
     fs, io,
@@ -16,7 +16,7 @@ use reaper_store::{
     attempts::{LeftOut, Recorded, Tried},
 };
 
-use super::{Spool, SpoolError, SpooledExit, read, remove};
+use super::{Spool, SpoolError, SpooledExit, named_attempt, read, remove};
 use crate::moved_on::is_recorded;
 
 /// What was imported.
@@ -38,7 +38,14 @@ impl Imported {
     /// Whether an exit of this attempt waits to be recorded: until then nobody must act as if none were known.
     #[must_use]
     pub fn awaits(&self, attempt: &Attempt) -> bool {
-        self.left.iter().any(|left| left.attempt == *attempt && left.why.passes())
+        self.left.iter().any(|left| left.is_of(attempt) && left.why.passes())
+    }
+
+    /// Whether a file cannot be read that is named as one with an exit of this attempt. Nobody knows whether that passes:
+    /// who waits for it has to have a bound.
+    #[must_use]
+    pub fn cannot_read(&self, attempt: &Attempt) -> bool {
+        self.left.iter().any(|left| left.is_of(attempt) && matches!(left.why, WhyLeft::Unreadable(_)))
     }
 }
 
@@ -47,10 +54,16 @@ impl Imported {
 pub struct LeftExit {
     /// Its file.
     pub path: PathBuf,
-    /// Its attempt.
-    pub attempt: Attempt,
+    /// Its attempt; of one that was not read the name may tell it.
+    pub attempt: Option<Attempt>,
     /// Why it was left.
     pub why: WhyLeft,
+}
+
+impl LeftExit {
+    fn is_of(&self, attempt: &Attempt) -> bool {
+        self.attempt.as_ref() == Some(attempt)
+    }
 }
 
 /// Why a spooled exit was left where it is.
@@ -63,6 +76,9 @@ pub enum WhyLeft {
     /// The database has not recorded it.
     #[error(transparent)]
     LeftOut(LeftOut),
+    /// The operating system does not let it be read, for now or for ever.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
     /// Its job's row does not parse, so that nobody can tell whose it is.
     #[error("its job's row does not parse: {0}")]
     BadRow(String),
@@ -73,7 +89,7 @@ impl WhyLeft {
     const fn passes(&self) -> bool {
         match self {
             Self::ToMonitor | Self::LeftOut(LeftOut::Held) => true,
-            Self::LeftOut(LeftOut::Refused(_)) | Self::BadRow(_) => false,
+            Self::LeftOut(LeftOut::Refused(_)) | Self::Unreadable(_) | Self::BadRow(_) => false,
         }
     }
 }
@@ -96,7 +112,12 @@ impl Spool {
                 Ok(spooled) => spooled,
                 // Another reaper has imported it.
                 Err(SpoolError::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => {
+                Err(SpoolError::Io(error)) => {
+                    let (attempt, why) = (named_attempt(&path), WhyLeft::Unreadable(error.to_string()));
+                    imported.left.push(LeftExit { path, attempt, why });
+                    continue;
+                }
+                Err(error @ SpoolError::Content(_)) => {
                     set_aside(&path, "bad", error.to_string(), &mut imported);
                     continue;
                 }
@@ -128,7 +149,7 @@ impl Spool {
                     continue;
                 }
             };
-            imported.left.push(LeftExit { path, attempt: spooled.attempt, why });
+            imported.left.push(LeftExit { path, attempt: Some(spooled.attempt), why });
         }
         Ok(imported)
     }
