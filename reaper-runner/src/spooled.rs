@@ -64,7 +64,11 @@ impl Said {
             tracing::error!(why, "the spool cannot be read: exits of this host may wait there");
         }
         self.unreadable = imported.unreadable.is_some();
-        self.files.retain(|path| imported.left.iter().any(|left| left.path == *path));
+        // What was not read this time may be what was said.
+        if imported.unread.is_empty() {
+            let left: BTreeSet<_> = imported.left.iter().map(|left| &left.path).collect();
+            self.files.retain(|path| left.contains(path));
+        }
         for left in imported.left.iter().filter(|left| left.why != WhyLeft::ToMonitor) {
             if self.files.insert(left.path.clone()) {
                 let (path, why) = (left.path.display(), &left.why);

@@ -108,19 +108,24 @@ impl Spool {
     /// Whether no file waits to be imported. A folder that is not there holds none; one that cannot be read may.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting(1).is_ok_and(|waiting| waiting.is_empty())
+        self.names().is_ok_and(|mut names| names.next().is_none())
     }
 
-    fn waiting(&self, at_most: usize) -> io::Result<Vec<PathBuf>> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-        let mut waiting: Vec<_> = paths.filter(|path| is_named(path)).take(at_most).collect();
+    /// What waits to be imported, in the order of names.
+    fn waiting(&self) -> io::Result<Vec<PathBuf>> {
+        let mut waiting: Vec<_> = self.names()?.collect();
         waiting.sort();
         Ok(waiting)
+    }
+
+    fn names(&self) -> io::Result<impl Iterator<Item = PathBuf>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => Some(entries),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let paths = entries.into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+        Ok(paths.filter(|path| is_named(path)))
     }
 }
 
@@ -168,13 +173,16 @@ pub fn read(path: &Path) -> Result<SpooledExit, SpoolError> {
     serde_json::from_slice(&content).map_err(|error| SpoolError::Content(error.to_string()))
 }
 
-/// Removes a file whose exit is recorded.
-pub(crate) fn remove(path: &Path) {
+/// Removes a file whose exit is recorded, and says whether it is gone.
+pub(crate) fn remove(path: &Path) -> bool {
     match fs::remove_file(path) {
-        Ok(()) => {}
+        Ok(()) => true,
         // Somebody else has recorded it too.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(path = %path.display(), %error, "a recorded exit stays in the spool"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "a recorded exit stays in the spool");
+            false
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! So is what cannot be read now, and what the database refuses or cannot take now, and none of it hinders another.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -30,6 +31,8 @@ pub struct Imported {
     pub set_aside: Vec<(PathBuf, String)>,
     /// Files that stay where they are, to be tried again.
     pub left: Vec<LeftExit>,
+    /// Attempts whose files, by their names, wait for a later import: enough has been done in this one.
+    pub unread: BTreeSet<Attempt>,
     /// Why the folder cannot be read, where it cannot.
     pub unreadable: Option<String>,
 }
@@ -38,7 +41,7 @@ impl Imported {
     /// Whether an exit of this attempt waits to be recorded: until then nobody must act as if none were known.
     #[must_use]
     pub fn awaits(&self, attempt: &Attempt) -> bool {
-        self.left.iter().any(|left| left.is_of(attempt) && left.why.passes())
+        self.unread.contains(attempt) || self.left.iter().any(|left| left.is_of(attempt) && left.why.passes())
     }
 
     /// Whether a file cannot be read that is named as one with an exit of this attempt. Nobody knows whether that passes:
@@ -102,57 +105,78 @@ impl Spool {
     ///
     /// A [`StoreError`] where the database does not answer; what is not recorded stays.
     pub fn import(&self, store: &dyn Store, probe: &dyn Probe) -> Result<Imported, StoreError> {
+        self.import_at_most(AT_ONCE, store, probe)
+    }
+
+    /// Goes on until so many files are gone. Those that stay are passed over, however many they are.
+    fn import_at_most(
+        &self,
+        at_most: usize,
+        store: &dyn Store,
+        probe: &dyn Probe,
+    ) -> Result<Imported, StoreError> {
         let mut imported = Imported::default();
-        let waiting = self.waiting(AT_ONCE).unwrap_or_else(|error| {
+        let waiting = self.waiting().unwrap_or_else(|error| {
             imported.unreadable = Some(error.to_string());
             Vec::new()
         });
+        let mut gone = 0_usize;
         for path in waiting {
-            let spooled = match read(&path) {
-                Ok(spooled) => spooled,
-                // Another reaper has imported it.
-                Err(SpoolError::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(SpoolError::Io(error)) => {
-                    let (attempt, why) = (named_attempt(&path), WhyLeft::Unreadable(error.to_string()));
-                    imported.left.push(LeftExit { path, attempt, why });
-                    continue;
-                }
-                Err(error @ SpoolError::Content(_)) => {
-                    set_aside(&path, "bad", error.to_string(), &mut imported);
-                    continue;
-                }
-            };
-            if spooled.executor.host != probe.host() {
-                continue;
+            if gone < at_most {
+                gone = gone.saturating_add(usize::from(import_one(path, store, probe, &mut imported)?));
+            } else {
+                imported.unread.extend(named_attempt(&path));
             }
-            let why = match whose(&spooled, store)? {
-                Whose::Current(row) if is_young(&path) && is_monitored(&row, probe) => WhyLeft::ToMonitor,
-                Whose::Current(_) | Whose::Settled => match store.try_record_exit(&spooled.run, spooled.code)? {
-                    Tried::Recorded(Recorded::New | Recorded::Known) => {
-                        tracing::info!(attempt = %spooled.attempt, code = spooled.code, "recorded a spooled exit");
-                        remove(&path);
-                        imported.out_of_memory.extend(spooled.out_of_memory.then(|| spooled.attempt.clone()));
-                        imported.recorded.push(spooled.attempt);
-                        continue;
-                    }
-                    Tried::Recorded(Recorded::NoSuchRun) => {
-                        let why = format!("the run of attempt {} is gone", spooled.attempt);
-                        set_aside(&path, "unknown", why, &mut imported);
-                        continue;
-                    }
-                    Tried::LeftOut(why) => WhyLeft::LeftOut(why),
-                },
-                Whose::CannotTell(why) => WhyLeft::BadRow(why),
-                Whose::Unknown => {
-                    let why = format!("nothing is known here of attempt {}", spooled.attempt);
-                    set_aside(&path, "unknown", why, &mut imported);
-                    continue;
-                }
-            };
-            imported.left.push(LeftExit { path, attempt: Some(spooled.attempt), why });
         }
         Ok(imported)
     }
+}
+
+/// Imports a file, and says whether it is gone.
+fn import_one(
+    path: PathBuf,
+    store: &dyn Store,
+    probe: &dyn Probe,
+    imported: &mut Imported,
+) -> Result<bool, StoreError> {
+    let spooled = match read(&path) {
+        Ok(spooled) => spooled,
+        // Another reaper has imported it.
+        Err(SpoolError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(SpoolError::Io(error)) => {
+            let (attempt, why) = (named_attempt(&path), WhyLeft::Unreadable(error.to_string()));
+            imported.left.push(LeftExit { path, attempt, why });
+            return Ok(false);
+        }
+        Err(error @ SpoolError::Content(_)) => return Ok(set_aside(&path, "bad", error.to_string(), imported)),
+    };
+    if spooled.executor.host != probe.host() {
+        return Ok(false);
+    }
+    let attempt = spooled.attempt.clone();
+    let why = match whose(&spooled, store)? {
+        Whose::Current(row) if is_young(&path) && is_monitored(&row, probe) => WhyLeft::ToMonitor,
+        Whose::Current(_) | Whose::Settled => match store.try_record_exit(&spooled.run, spooled.code)? {
+            Tried::Recorded(Recorded::New | Recorded::Known) => {
+                tracing::info!(%attempt, code = spooled.code, "recorded a spooled exit");
+                imported.out_of_memory.extend(spooled.out_of_memory.then(|| attempt.clone()));
+                imported.recorded.push(attempt);
+                return Ok(remove(&path));
+            }
+            Tried::Recorded(Recorded::NoSuchRun) => {
+                let why = format!("the run of attempt {attempt} is gone");
+                return Ok(set_aside(&path, "unknown", why, imported));
+            }
+            Tried::LeftOut(why) => WhyLeft::LeftOut(why),
+        },
+        Whose::CannotTell(why) => WhyLeft::BadRow(why),
+        Whose::Unknown => {
+            let why = format!("nothing is known here of attempt {attempt}");
+            return Ok(set_aside(&path, "unknown", why, imported));
+        }
+    };
+    imported.left.push(LeftExit { path, attempt: Some(attempt), why });
+    Ok(false)
 }
 
 /// Whose attempt a spooled exit is of.
@@ -194,19 +218,21 @@ fn is_monitored(row: &JobSnapshot, probe: &dyn Probe) -> bool {
     monitor.is_some_and(|monitor| matches!(probe.probe(monitor).liveness, Liveness::Alive(_)))
 }
 
-/// Keeps a file under a name that is not looked at again, and says so.
-fn set_aside(path: &Path, ending: &str, why: String, imported: &mut Imported) {
+/// Keeps a file under a name that is not looked at again, and says so. Whether it has that name now.
+fn set_aside(path: &Path, ending: &str, why: String, imported: &mut Imported) -> bool {
     let mut kept = path.as_os_str().to_owned();
     kept.push(".");
     kept.push(ending);
-    match fs::rename(path, &kept) {
+    let renamed = fs::rename(path, &kept);
+    match &renamed {
         Ok(()) => tracing::error!(path = %kept.display(), why, "a spooled exit was set aside"),
         Err(error) => tracing::error!(path = %path.display(), why, %error, "a spooled exit cannot be used"),
     }
     imported.set_aside.push((PathBuf::from(kept), why));
+    renamed.is_ok()
 }
 
-/// How many files are imported at once.
+/// How many files are imported at once: a pass takes its time, however many there are.
 const AT_ONCE: usize = 1000;
 
 /// For so long a monitor that lives is left to read a file, which it does as soon as its supervisor has ended.
@@ -214,3 +240,6 @@ const YOUNG: Duration = Duration::from_secs(10);
 
 /// How many of a job's latest events are looked through for an attempt.
 const EVENTS: usize = 100;
+
+#[cfg(test)]
+mod tests;
