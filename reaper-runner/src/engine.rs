@@ -1,12 +1,13 @@
 //! A pass: look, claim, ask gates, report. It never panics out and never fails: what went wrong is in its report.
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use reaper_core::{Action, Breaker, Mode, PassKind, Plan, plan::Planned};
+use reaper_core::{Action, Attempt, Breaker, Mode, PassKind, Plan, plan::Planned};
 use reaper_store::{
     Claim, Outcome, StoreError,
     claims::Actor,
@@ -54,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) pool: Pool,
     pub(crate) memory: Mutex<Memory>,
     pub(crate) verdicts: Mutex<Verdicts>,
+    /// Attempts whose stops wait for a thread or are under way.
+    pub(crate) stopping: Mutex<BTreeSet<Attempt>>,
     counters: Mutex<Counters>,
     noted: Mutex<Option<Duration>>,
     pub(crate) lease_clock: Mutex<LeaseClock>,
@@ -72,6 +75,7 @@ impl Engine {
             pool,
             memory: Mutex::default(),
             verdicts: Mutex::default(),
+            stopping: Mutex::default(),
             counters: Mutex::default(),
             noted: Mutex::default(),
             lease_clock: Mutex::new(lease_clock),
@@ -216,8 +220,10 @@ impl Engine {
             // Nor is one made while somebody is in the way of an exit that is known.
             let imported = self.import_exits(&mut memory, report)?;
             let untold = memory.watching.as_ref().map(|watching| &watching.untold);
-            plan.claim.retain(|Planned { job, .. }| {
-                !is_awaited(&imported, job, &clock, &self.settings.policy)
+            plan.claim.retain(|Planned { job, decision, .. }| {
+                let is_stopping = decision.action == Action::Terminate && self.is_stopping(&job.attempt);
+                !is_stopping
+                    && !is_awaited(&imported, job, &clock, &self.settings.policy)
                     && untold.is_none_or(|untold| !untold.contains(&job.attempt))
             });
         }
