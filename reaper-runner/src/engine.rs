@@ -170,8 +170,11 @@ impl Engine {
         };
         if kind == PassKind::Tick {
             memory.ticks = memory.ticks.saturating_add(1);
-            locked(&self.verdicts).begin_tick();
         }
+        if begun.0.jump.is_some() {
+            locked(&self.verdicts).jumped();
+        }
+        locked(&self.verdicts).begin(kind, report.mode == Mode::Enforce, began);
         let effects_due = outset.effects_due;
         let Look { clock, mut plan, breaker, breaker_before, failures, jump, questions, doubles, to_note } =
             look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, &outset.breaker, begun)?;
