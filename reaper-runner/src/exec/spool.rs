@@ -63,7 +63,7 @@ pub enum SpoolError {
     Content(String),
 }
 
-/// The folder of spooled exits.
+/// The folder of spooled exits. It is one database's alone: what a database does not know is set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spool {
     folder: PathBuf,
