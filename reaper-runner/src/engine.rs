@@ -1,12 +1,13 @@
 //! A pass: look, claim, ask gates, report. It never panics out and never fails: what went wrong is in its report.
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use reaper_core::{Action, Breaker, Mode, PassKind, Plan, plan::Planned};
+use reaper_core::{Action, Attempt, Breaker, Mode, PassKind, Plan, plan::Planned};
 use reaper_store::{
     Claim, Outcome, StoreError,
     claims::Actor,
@@ -24,6 +25,7 @@ use crate::{
     pool::Pool,
     report::{CannotTell, Failure, Settled, false_rescues},
     rest::Rest,
+    spooled::is_awaited,
     verdicts::{Question, Verdicts},
     watching::Watching,
 };
@@ -53,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) pool: Pool,
     pub(crate) memory: Mutex<Memory>,
     pub(crate) verdicts: Mutex<Verdicts>,
+    /// Attempts whose stops wait for a thread or are under way.
+    pub(crate) stopping: Mutex<BTreeSet<Attempt>>,
     counters: Mutex<Counters>,
     noted: Mutex<Option<Duration>>,
     pub(crate) lease_clock: Mutex<LeaseClock>,
@@ -71,6 +75,7 @@ impl Engine {
             pool,
             memory: Mutex::default(),
             verdicts: Mutex::default(),
+            stopping: Mutex::default(),
             counters: Mutex::default(),
             noted: Mutex::default(),
             lease_clock: Mutex::new(lease_clock),
@@ -165,8 +170,11 @@ impl Engine {
         };
         if kind == PassKind::Tick {
             memory.ticks = memory.ticks.saturating_add(1);
-            locked(&self.verdicts).begin_tick();
         }
+        if begun.0.jump.is_some() {
+            locked(&self.verdicts).jumped();
+        }
+        locked(&self.verdicts).begin(kind, report.mode == Mode::Enforce, began);
         let effects_due = outset.effects_due;
         let Look { clock, mut plan, breaker, breaker_before, failures, jump, questions, doubles, to_note } =
             look(&self.parts, &self.settings, &mut memory, &locked(&self.verdicts), kind, &outset.breaker, begun)?;
@@ -209,15 +217,17 @@ impl Engine {
         // Whatever a pass posts, it posts about something that it has loaded.
         let effects_due = effects_due || report.counts.loaded > 0;
         let more = memory.watching.as_ref().is_some_and(Watching::has_more);
-        let mut after = After { ask: plan.ask, effects_due, more, clock: Some(clock), ..After::default() };
+        let mut after = After { ask: plan.ask, effects_due, more, clock: Some(clock.clone()), ..After::default() };
         if !plan.claim.is_empty() {
             // An executor that was seen dead has spooled its exit before: a claim that knows nothing of it is lost now.
             // Nor is one made while somebody is in the way of an exit that is known.
             let imported = self.import_exits(&mut memory, report)?;
             let untold = memory.watching.as_ref().map(|watching| &watching.untold);
-            plan.claim.retain(|planned| {
-                let attempt = &planned.job.attempt;
-                !imported.awaits(attempt) && untold.is_none_or(|untold| !untold.contains(attempt))
+            plan.claim.retain(|Planned { job, decision, .. }| {
+                let is_stopping = decision.action == Action::Terminate && self.is_stopping(&job.attempt);
+                !is_stopping
+                    && !is_awaited(&imported, job, &clock, &self.settings.policy)
+                    && untold.is_none_or(|untold| !untold.contains(&job.attempt))
             });
         }
         drop(memory);

@@ -37,7 +37,8 @@ impl Engine {
                 let asked = catch_unwind(AssertUnwindSafe(|| engine.parts.gate.ask(&gate, &planned.job)));
                 let verdict = asked.unwrap_or_else(|panic| Verdict::Undecided(panic_text(panic.as_ref())));
                 tracing::info!(job = %planned.job.attempt.job, gate, verdict = verdict.as_str(), "gate answered");
-                locked(&engine.verdicts).answer(question, verdict.clone());
+                let now = engine.parts.time.monotonic();
+                locked(&engine.verdicts).answer(question, verdict.clone(), now);
                 answered(planned, verdict);
             });
         }

@@ -102,7 +102,7 @@ pub(crate) struct Opened {
 #[derive(Debug)]
 pub(crate) struct Begun {
     clock: Clock,
-    jump: Option<chrono::TimeDelta>,
+    pub(crate) jump: Option<chrono::TimeDelta>,
     here: Option<NodeId>,
     wanted: Wanted,
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use reaper_core::Mode;
+use reaper_core::{Clock, JobSnapshot, Mode, Policy};
 use reaper_store::StoreError;
 
 use crate::{
@@ -47,19 +47,36 @@ impl Engine {
     }
 }
 
+/// Whether nobody may act on a job as if all were known of its exit. One that cannot be read is waited for until the
+/// attempt is at its ceiling, as whatever else cannot be told.
+pub(crate) fn is_awaited(imported: &Imported, job: &JobSnapshot, clock: &Clock, policy: &Policy) -> bool {
+    let under_ceiling = || {
+        let ceiling = policy.limits_for(&job.agent).max_running;
+        job.started_at.is_some_and(|started| clock.age(started) < ceiling)
+    };
+    let attempt = &job.attempt;
+    imported.awaits(attempt) || job.exit.is_none() && imported.cannot_read(attempt) && under_ceiling()
+}
+
 impl Said {
     fn tell(&mut self, imported: &Imported, report: &mut PassReport) {
         if let Some(why) = imported.unreadable.as_ref().filter(|_| !self.unreadable) {
             tracing::error!(why, "the spool cannot be read: exits of this host may wait there");
         }
         self.unreadable = imported.unreadable.is_some();
-        self.files.retain(|path| imported.left.iter().any(|left| left.path == *path));
+        // What was not read this time may be what was said.
+        if imported.unread.is_empty() {
+            let left: BTreeSet<_> = imported.left.iter().map(|left| &left.path).collect();
+            self.files.retain(|path| left.contains(path));
+        }
         for left in imported.left.iter().filter(|left| left.why != WhyLeft::ToMonitor) {
             if self.files.insert(left.path.clone()) {
-                let (path, attempt, why) = (left.path.display(), &left.attempt, &left.why);
-                tracing::error!(%path, %attempt, %why, "a spooled exit cannot be recorded, and is kept");
+                let (path, why) = (left.path.display(), &left.why);
+                let attempt = left.attempt.as_ref().map(tracing::field::display);
+                tracing::error!(%path, attempt, %why, "a spooled exit cannot be recorded, and is kept");
+                let job = left.attempt.as_ref().map(|attempt| attempt.job.clone());
                 let problem = format!("its exit cannot be recorded: {why}");
-                report.failures.push(Failure { job: attempt.job.clone(), problem });
+                report.failures.extend(job.map(|job| Failure { job, problem }));
             }
         }
     }

@@ -1,8 +1,15 @@
-//! What gates have said, until it is used.
+//! What gates have said, until it is used or too old to be acted on.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use reaper_core::{Attempt, JobSnapshot, StageVersion, Verdict};
+use reaper_core::{Attempt, JobSnapshot, PassKind, StageVersion, Verdict};
+
+/// For so long a verdict may be acted on after it was given: as long as the default grace leaves an exit to a monitor that
+/// asks the gate itself. It is far longer than any pause between two passes, so that no gate is asked in vain.
+const CURRENT: Duration = Duration::from_secs(300);
 
 /// What a verdict is about: an attempt, and the visit of its task to its stage.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,14 +29,15 @@ impl Question {
 enum Answer {
     /// The gate is running.
     Asked,
-    /// It has said this.
-    Given(Verdict),
+    /// It has said this, at this instant of the monotonic clock.
+    Given(Verdict, Duration),
 }
 
 /// The open questions and their answers.
 ///
-/// **Invariant:** a gate is asked by one worker at a time for one question, and an undecided answer is asked again
-/// in the next tick.
+/// **Invariant:** a gate is asked by one worker at a time for one question, an undecided answer is asked again in the next
+/// tick, and no pass that may act sees an answer that is older than [`CURRENT`]. One that only reports shows it all the same,
+/// so that no gate is asked again and again for nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Verdicts {
     answers: BTreeMap<Question, Answer>,
@@ -41,19 +49,30 @@ impl Verdicts {
         self.answers.is_empty()
     }
 
-    /// Begins a tick: undecided answers are forgotten, so that their gates are asked again.
-    pub(crate) fn begin_tick(&mut self) {
-        self.answers.retain(|_, answer| !matches!(answer, Answer::Given(Verdict::Undecided(_))));
+    /// Begins a pass at this instant of the monotonic clock: what it must not see is forgotten, so that its gate is asked
+    /// again.
+    pub(crate) fn begin(&mut self, kind: PassKind, may_act: bool, now: Duration) {
+        self.answers.retain(|_, answer| match answer {
+            Answer::Asked => true,
+            Answer::Given(Verdict::Undecided(_), _) => kind != PassKind::Tick,
+            Answer::Given(Verdict::Green | Verdict::Red(_), at) => !may_act || now.saturating_sub(*at) < CURRENT,
+        });
+    }
+
+    /// Forgets all answers: after a jump of the clock nobody knows how old they are. The monotonic one stands still while
+    /// the machine sleeps.
+    pub(crate) fn jumped(&mut self) {
+        self.answers.retain(|_, answer| matches!(answer, Answer::Asked));
     }
 
     /// Ends a tick: what is about no row of it is forgotten, save what is being asked.
-    pub(crate) fn end_tick(&mut self, seen: &std::collections::BTreeSet<Question>) {
+    pub(crate) fn end_tick(&mut self, seen: &BTreeSet<Question>) {
         self.answers.retain(|question, answer| matches!(answer, Answer::Asked) || seen.contains(question));
     }
 
     pub(crate) fn get(&self, question: &Question) -> Option<Verdict> {
         match self.answers.get(question) {
-            Some(Answer::Given(verdict)) => Some(verdict.clone()),
+            Some(Answer::Given(verdict, _)) => Some(verdict.clone()),
             Some(Answer::Asked) | None => None,
         }
     }
@@ -68,8 +87,8 @@ impl Verdicts {
         open
     }
 
-    pub(crate) fn answer(&mut self, question: Question, verdict: Verdict) {
-        self.answers.insert(question, Answer::Given(verdict));
+    pub(crate) fn answer(&mut self, question: Question, verdict: Verdict, now: Duration) {
+        self.answers.insert(question, Answer::Given(verdict, now));
     }
 
     pub(crate) fn forget(&mut self, question: &Question) {
@@ -90,7 +109,7 @@ mod tests {
         let mut verdicts = Verdicts::default();
         assert!(verdicts.ask(&question()));
         assert!(!verdicts.ask(&question()), "it is being asked");
-        verdicts.answer(question(), Verdict::Green);
+        verdicts.answer(question(), Verdict::Green, Duration::ZERO);
         assert!(!verdicts.ask(&question()), "it is answered");
         assert_eq!(verdicts.get(&question()), Some(Verdict::Green));
     }
@@ -99,9 +118,10 @@ mod tests {
     fn an_undecided_answer_is_asked_again_in_the_next_tick() {
         let mut verdicts = Verdicts::default();
         assert!(verdicts.ask(&question()));
-        verdicts.answer(question(), Verdict::Undecided("no answer".to_owned()));
+        verdicts.answer(question(), Verdict::Undecided("no answer".to_owned()), Duration::ZERO);
+        verdicts.begin(PassKind::Wake, true, CURRENT);
         assert!(!verdicts.ask(&question()), "not before the next tick");
-        verdicts.begin_tick();
+        verdicts.begin(PassKind::Tick, true, CURRENT);
         assert!(verdicts.ask(&question()));
     }
 }

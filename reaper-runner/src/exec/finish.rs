@@ -28,6 +28,7 @@ use crate::{
     Settings,
     claim::{claim_of, effect_key},
     intensity::put_off,
+    verdicts::Question,
 };
 
 /// The variable in which hooks find the exit code.
@@ -44,7 +45,7 @@ impl Worker {
     ) -> Execution {
         let attempt = taken.job.attempt.clone();
         let mut hooks_failed = Vec::new();
-        let (mut verdict, mut tries) = (None, TRIES);
+        let (mut answer, mut tries) = (None, TRIES);
         let mut end = End::Left("its row changed again and again".into());
         // Nothing is pushed or told for an attempt that is somebody else's by now.
         match self.persist("finish", orders, patience, || self.is_ours(taken)) {
@@ -54,16 +55,16 @@ impl Worker {
         }
         for _ in 0..tries {
             let next = self
-                .persist("finish", orders, patience, || self.settle(taken, &exit, &hooks_failed, verdict.clone()));
+                .persist("finish", orders, patience, || self.settle(taken, &exit, &hooks_failed, answer.as_ref()));
             match next {
                 Ok(Next::End(reached)) => {
                     end = reached;
                     break;
                 }
                 Ok(Next::Ask(gate, job)) => {
-                    let answer = self.beating(&attempt, |_| self.parts.gate.ask(&gate, &job));
-                    tracing::info!(%attempt, gate, verdict = answer.as_str(), "gate answered");
-                    verdict = Some(answer);
+                    let verdict = self.beating(&attempt, |_| self.parts.gate.ask(&gate, &job));
+                    tracing::info!(%attempt, gate, verdict = verdict.as_str(), "gate answered");
+                    answer = Some((Question::of(&job), verdict));
                 }
                 Ok(Next::Stop(executor)) => {
                     let how = self.parts.stop.stop(&attempt, &executor, self.settings.grace);
@@ -138,13 +139,13 @@ impl Worker {
         failed
     }
 
-    /// One look, one decision and at most one claim.
+    /// One look, one decision and at most one claim. An answer counts only for the question that the row asks now.
     fn settle(
         &self,
         taken: &Taken,
         exit: &Exit,
         hooks_failed: &[(String, String)],
-        verdict: Option<Verdict>,
+        answer: Option<&(Question, Verdict)>,
     ) -> Result<Next, StoreError> {
         let store = self.parts.store.as_ref();
         let attempt = &taken.job.attempt;
@@ -159,6 +160,8 @@ impl Worker {
         if job.exit.is_none() {
             return Ok(Next::End(End::Left("its exit does not show on its row".into())));
         }
+        let question = Question::of(&job);
+        let verdict = answer.filter(|(asked, _)| *asked == question).map(|(_, verdict)| verdict.clone());
         let executor = job.executor.clone();
         let look = |identity: &reaper_core::ProcessIdentity| self.parts.probe.probe(identity);
         let seen = Observation {

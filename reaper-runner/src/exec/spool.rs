@@ -1,26 +1,20 @@
 //! Exits on the disk: one small file each, written before the database is told, so that a database that is down and a
 //! monitor that was killed lose none.
 //!
-//! A file is written under another name, synced, renamed, and its folder synced: it is there whole or not at all. Who
-//! imports one compares its attempt with the job's row first; what belongs to another host, or does not parse, is kept.
-//! So is what the database refuses or cannot take now, and none of it hinders another.
+//! A file is written under another name, synced, renamed, and its folder synced: it is there whole or not at all.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use reaper_core::{Attempt, JobSnapshot, Liveness, ProcessIdentity, RunId, Timestamp};
-use reaper_gate::Probe;
-use reaper_store::{
-    Store, StoreError,
-    attempts::{LeftOut, Recorded, Tried},
-};
+use reaper_core::{Attempt, ProcessIdentity, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::moved_on::is_recorded;
+mod import;
+
+pub use import::{Imported, LeftExit, WhyLeft};
 
 /// Why a supervisor stopped its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,69 +63,10 @@ pub enum SpoolError {
     Content(String),
 }
 
-/// The folder of spooled exits.
+/// The folder of spooled exits. It is one database's alone: what a database does not know is set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spool {
     folder: PathBuf,
-}
-
-/// What was imported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// Attempts whose exits are recorded now; each file is gone.
-    pub recorded: Vec<Attempt>,
-    /// Those of them that the kernel has killed for want of memory.
-    pub out_of_memory: Vec<Attempt>,
-    /// Files that were set aside, under a name that is not looked at again, each with the reason.
-    pub set_aside: Vec<(PathBuf, String)>,
-    /// Files that stay where they are, to be tried again.
-    pub left: Vec<LeftExit>,
-    /// Why the folder cannot be read, where it cannot.
-    pub unreadable: Option<String>,
-}
-
-impl Imported {
-    /// Whether an exit of this attempt waits to be recorded: until then nobody must act as if none were known.
-    #[must_use]
-    pub fn awaits(&self, attempt: &Attempt) -> bool {
-        self.left.iter().any(|left| left.attempt == *attempt && left.why.passes())
-    }
-}
-
-/// A spooled exit that was left where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftExit {
-    /// Its file.
-    pub path: PathBuf,
-    /// Its attempt.
-    pub attempt: Attempt,
-    /// Why it was left.
-    pub why: WhyLeft,
-}
-
-/// Why a spooled exit was left where it is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WhyLeft {
-    /// Its monitor lives, and has not had the time to read what only the file tells.
-    #[error("its monitor is about to take it")]
-    ToMonitor,
-    /// The database has not recorded it.
-    #[error(transparent)]
-    LeftOut(LeftOut),
-    /// Its job's row does not parse, so that nobody can tell whose it is.
-    #[error("its job's row does not parse: {0}")]
-    BadRow(String),
-}
-
-impl WhyLeft {
-    /// Whether it goes by without anybody's doing.
-    const fn passes(&self) -> bool {
-        match self {
-            Self::ToMonitor | Self::LeftOut(LeftOut::Held) => true,
-            Self::LeftOut(LeftOut::Refused(_)) | Self::BadRow(_) => false,
-        }
-    }
 }
 
 impl Spool {
@@ -173,113 +108,25 @@ impl Spool {
     /// Whether no file waits to be imported. A folder that is not there holds none; one that cannot be read may.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting(1).is_ok_and(|waiting| waiting.is_empty())
+        self.names().is_ok_and(|mut names| names.next().is_none())
     }
 
-    fn waiting(&self, at_most: usize) -> io::Result<Vec<PathBuf>> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-        let mut waiting: Vec<_> = paths.filter(|path| is_named(path)).take(at_most).collect();
+    /// What waits to be imported, in the order of names.
+    fn waiting(&self) -> io::Result<Vec<PathBuf>> {
+        let mut waiting: Vec<_> = self.names()?.collect();
         waiting.sort();
         Ok(waiting)
     }
 
-    /// Records what waits, under its fence, for the attempts of the probe's host. A young one whose monitor lives is left
-    /// to it; one that the database refuses, or holds for another program, hinders none behind it.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] where the database does not answer; what is not recorded stays.
-    pub fn import(&self, store: &dyn Store, probe: &dyn Probe) -> Result<Imported, StoreError> {
-        let mut imported = Imported::default();
-        let waiting = self.waiting(AT_ONCE).unwrap_or_else(|error| {
-            imported.unreadable = Some(error.to_string());
-            Vec::new()
-        });
-        for path in waiting {
-            let spooled = match read(&path) {
-                Ok(spooled) => spooled,
-                // Another reaper has imported it.
-                Err(SpoolError::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => {
-                    set_aside(&path, "bad", error.to_string(), &mut imported);
-                    continue;
-                }
-            };
-            if spooled.executor.host != probe.host() {
-                continue;
-            }
-            let why = match whose(&spooled, store)? {
-                Whose::Current(row) if is_young(&path) && is_monitored(&row, probe) => WhyLeft::ToMonitor,
-                Whose::Current(_) | Whose::Settled => match store.try_record_exit(&spooled.run, spooled.code)? {
-                    Tried::Recorded(Recorded::New | Recorded::Known) => {
-                        tracing::info!(attempt = %spooled.attempt, code = spooled.code, "recorded a spooled exit");
-                        remove(&path);
-                        imported.out_of_memory.extend(spooled.out_of_memory.then(|| spooled.attempt.clone()));
-                        imported.recorded.push(spooled.attempt);
-                        continue;
-                    }
-                    Tried::Recorded(Recorded::NoSuchRun) => {
-                        let why = format!("the run of attempt {} is gone", spooled.attempt);
-                        set_aside(&path, "unknown", why, &mut imported);
-                        continue;
-                    }
-                    Tried::LeftOut(why) => WhyLeft::LeftOut(why),
-                },
-                Whose::CannotTell(why) => WhyLeft::BadRow(why),
-                Whose::Unknown => {
-                    let why = format!("nothing is known here of attempt {}", spooled.attempt);
-                    set_aside(&path, "unknown", why, &mut imported);
-                    continue;
-                }
-            };
-            imported.left.push(LeftExit { path, attempt: spooled.attempt, why });
-        }
-        Ok(imported)
+    fn names(&self) -> io::Result<impl Iterator<Item = PathBuf>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => Some(entries),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let paths = entries.into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+        Ok(paths.filter(|path| is_named(path)))
     }
-}
-
-/// Whose attempt a spooled exit is of.
-enum Whose {
-    /// This database's: its job is still under its fence and names the run.
-    Current(Box<JobSnapshot>),
-    /// This database's: an event says how it was settled.
-    Settled,
-    /// The row would tell, and does not parse.
-    CannotTell(String),
-    /// Another's, as far as this database knows. A run is told by a small number that both may use.
-    Unknown,
-}
-
-fn whose(spooled: &SpooledExit, store: &dyn Store) -> Result<Whose, StoreError> {
-    let Attempt { job, fence } = &spooled.attempt;
-    let is_current = |row: &JobSnapshot| row.attempt.fence == *fence && row.run.as_ref() == Some(&spooled.run);
-    let bad = match store.job(job)? {
-        Some(Ok(row)) if is_current(&row) => return Ok(Whose::Current(Box::new(row))),
-        Some(Err(bad)) => Some(bad.to_string()),
-        Some(Ok(_)) | None => None,
-    };
-    Ok(match (is_recorded(store, &spooled.attempt, EVENTS)?, bad) {
-        (true, _) => Whose::Settled,
-        (false, Some(bad)) => Whose::CannotTell(bad),
-        (false, None) => Whose::Unknown,
-    })
-}
-
-/// Whether a file was written a moment ago. Of one from the future nobody can tell, and it is not waited for.
-fn is_young(path: &Path) -> bool {
-    let written = fs::metadata(path).and_then(|metadata| metadata.modified());
-    written.is_ok_and(|written| written.elapsed().is_ok_and(|age| age < YOUNG))
-}
-
-/// Whether the monitor of a row certainly lives.
-fn is_monitored(row: &JobSnapshot, probe: &dyn Probe) -> bool {
-    let monitor = row.monitor.as_ref().filter(|monitor| monitor.host == probe.host());
-    monitor.is_some_and(|monitor| matches!(probe.probe(monitor).liveness, Liveness::Alive(_)))
 }
 
 /// Writes an exit: whole or not at all, and on the disk when this returns. The folder must be there.
@@ -326,26 +173,27 @@ pub fn read(path: &Path) -> Result<SpooledExit, SpoolError> {
     serde_json::from_slice(&content).map_err(|error| SpoolError::Content(error.to_string()))
 }
 
-/// Removes a file whose exit is recorded.
-pub(crate) fn remove(path: &Path) {
+/// Removes a file whose exit is recorded, and says whether it is gone.
+pub(crate) fn remove(path: &Path) -> bool {
     match fs::remove_file(path) {
-        Ok(()) => {}
+        Ok(()) => true,
         // Somebody else has recorded it too.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(path = %path.display(), %error, "a recorded exit stays in the spool"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "a recorded exit stays in the spool");
+            false
+        }
     }
 }
 
-/// Keeps a file under a name that is not looked at again, and says so.
-fn set_aside(path: &Path, ending: &str, why: String, imported: &mut Imported) {
-    let mut kept = path.as_os_str().to_owned();
-    kept.push(".");
-    kept.push(ending);
-    match fs::rename(path, &kept) {
-        Ok(()) => tracing::error!(path = %kept.display(), why, "a spooled exit was set aside"),
-        Err(error) => tracing::error!(path = %path.display(), why, %error, "a spooled exit cannot be used"),
-    }
-    imported.set_aside.push((PathBuf::from(kept), why));
+/// The attempt that a file is named after. What is in the file tells for certain.
+fn named_attempt(path: &Path) -> Option<Attempt> {
+    let name = path.file_name()?.to_str()?.strip_suffix(ENDING)?;
+    // Each of the two numbers may have a sign.
+    let (at, _) = name.match_indices('-').find(|(at, _)| *at > 0)?;
+    let (job, fence) = (name.get(..at)?, name.get(at.saturating_add(1)..)?);
+    let number = |text: &str| text.parse::<i64>().ok();
+    Some(Attempt { job: number(job)?.into(), fence: number(fence)?.into() })
 }
 
 fn is_named(path: &Path) -> bool {
@@ -354,15 +202,6 @@ fn is_named(path: &Path) -> bool {
 
 /// How the name of a whole file ends.
 const ENDING: &str = ".exit.json";
-
-/// How many files are imported at once.
-const AT_ONCE: usize = 1000;
-
-/// For so long a monitor that lives is left to read a file, which it does as soon as its supervisor has ended.
-const YOUNG: Duration = Duration::from_secs(10);
-
-/// How many of a job's latest events are looked through for an attempt.
-const EVENTS: usize = 100;
 
 /// The longest file that is read, in bytes. A tail is a few KiB, every byte of which may be escaped.
 const LONGEST: u64 = 1 << 18;

@@ -9,5 +9,6 @@ mod nodes;
 mod rest;
 mod run_loop;
 mod run_once;
+mod verdicts;
 mod watched;
 mod world;

@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
-use crate::world::{World, settings, wait_for};
+use crate::world::{World, alive, settings, wait_for};
 use reaper_core::Verdict;
 use reaper_runner::{Reaper, Settings, SystemTime};
+use reaper_store::{History, history::Query};
 
 #[test]
 fn f24_a_slow_gate_makes_only_its_own_job_wait() {
@@ -29,6 +30,45 @@ fn f24_a_slow_gate_makes_only_its_own_job_wait() {
     open.send(()).unwrap();
     wait_for(&reports, || world.status(&slow) == "done");
     wait_for(&reports, || *world.advanced.lock().unwrap() == [task.clone()]);
+    reaper.stop(Duration::from_secs(10)).unwrap();
+}
+
+/// Its announcement runs out, and is won again, while gates hold all threads: what waits is one stop all the same.
+#[test]
+fn a_stop_that_waits_for_its_turn_is_not_announced_again() {
+    let (open, opened) = mpsc::channel::<()>();
+    let opened = Mutex::new(Some(opened));
+    let (say, said) = mpsc::channel();
+    let mut world = World::new().probe(|_| alive());
+    let stopped = Arc::clone(&world.stopped);
+    // The first question holds the only thread; the second comes behind all that was queued meanwhile, and counts it.
+    world = world.gate(move |_| {
+        match opened.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(opened) => opened.recv_timeout(Duration::from_secs(20)).unwrap_or(()),
+            None => say.send(stopped.lock().unwrap().len()).unwrap(),
+        }
+        Verdict::Green
+    });
+    let attempt = world.taken();
+    world.pass(Duration::from_secs(7 * 3600));
+    let (slow, _) = world.exited(0, 600);
+    let reaper =
+        Reaper::new(world.parts(), Settings { interval: Duration::from_secs(3600), workers: 1, ..settings() });
+    let (seen, reports) = mpsc::channel();
+    reaper.start_with(move |report| seen.send(report.asked.clone()).ok().unwrap_or(())).unwrap();
+    let next = || reports.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(next(), [slow]);
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(60));
+        reaper.wake();
+        assert_eq!(next(), []);
+    }
+    let (last, _) = world.exited(0, 600);
+    reaper.wake();
+    assert_eq!(next(), [last]);
+    let announced = world.store.events(&Query { job: Some(attempt.job), since: None, limit: 10 }).unwrap();
+    open.send(()).unwrap();
+    assert_eq!((said.recv_timeout(Duration::from_secs(10)), announced.len()), (Ok(1), 1), "{announced:?}");
     reaper.stop(Duration::from_secs(10)).unwrap();
 }
 

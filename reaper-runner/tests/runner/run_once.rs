@@ -12,14 +12,9 @@ use crate::world::{World, alive, dead, settings};
 use reaper_core::{
     Attempt, Breakers, Finding, Liveness, Mode, ProcessIdentity, Sighting, Verdict, breaker::EvidenceKind,
 };
-use reaper_gate::liveness::Stopped;
+use reaper_gate::{Stop, liveness::Stopped};
 use reaper_runner::{Reaper, Settings};
-use reaper_store::{
-    Attempts, Control, Foreign, History, Outbox,
-    attempts::{Launcher, NewJob, Wants, Written},
-    foreign::ForeignJob,
-    history::Query,
-};
+use reaper_store::{Control, Foreign, History, Outbox, foreign::ForeignJob, history::Query};
 
 fn all() -> Query {
     Query { limit: 1000, ..Query::default() }
@@ -244,7 +239,7 @@ fn a_delivery_that_fails_for_ever_is_given_up() {
 #[test]
 fn only_the_winner_of_the_terminating_write_stops_the_executor() {
     let world = World::new().probe(|_| alive());
-    let attempt = taken(&world);
+    let attempt = world.taken();
     let one = Reaper::new(world.parts(), settings());
     let two = Reaper::new(world.parts(), settings());
     one.run_once();
@@ -258,36 +253,12 @@ fn only_the_winner_of_the_terminating_write_stops_the_executor() {
     assert_eq!(one.counters().reaped_total() + two.counters().reaped_total(), 0);
 }
 
-/// An attempt that can be stopped, of a world whose time is told.
-fn taken(world: &World) -> Attempt {
-    let identity = |pid| ProcessIdentity {
-        host: "here".into(),
-        boot: "boot".into(),
-        pid_namespace: None,
-        pid,
-        start_time: Some(1),
-        inode: None,
-    };
-    let new = NewJob {
-        agent: "a".into(),
-        repo: "r".into(),
-        task: None,
-        max_attempts: 2,
-        source_key: None,
-        payload: None,
-    };
-    world.store.enqueue(&new).unwrap();
-    let taken = world.store.take(&Wants::Any, &Launcher::free(identity(1))).unwrap().unwrap();
-    assert_eq!(world.store.attach(&taken.job.attempt, &identity(2)).unwrap(), Written::Yes);
-    taken.job.attempt
-}
-
 #[test]
 fn a_stop_that_cannot_work_is_told_of_once_and_tried_again() {
     for (stop, told) in [(Stopped::NotVerified, true), (Stopped::StillThere, true), (Stopped::Killed, false)] {
         let mut world = World::new().probe(|_| alive());
         world.stop = stop;
-        let attempt = taken(&world);
+        let attempt = world.taken();
         let reaper = Reaper::new(world.parts(), settings());
         reaper.run_once();
         world.pass(Duration::from_secs(7 * 3600));
@@ -299,6 +270,38 @@ fn a_stop_that_cannot_work_is_told_of_once_and_tried_again() {
         assert_eq!(world.status(&attempt.job), "running");
         assert_eq!(world.alerts.kinds(), if told { vec!["stop_failed"] } else { vec![] }, "{stop:?}");
     }
+}
+
+/// Panics at first, and then cannot do it.
+#[derive(Debug, Default)]
+struct StopOfGlass(AtomicUsize);
+
+impl Stop for StopOfGlass {
+    fn stop(&self, _: &Attempt, _: &ProcessIdentity, _: Duration) -> Stopped {
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) > 0, "a stop of glass");
+        Stopped::StillThere
+    }
+
+    fn executors(&self) -> Vec<(Attempt, ProcessIdentity)> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_stop_that_panics_is_tried_again() {
+    let world = World::new().probe(|_| alive());
+    let attempt = world.taken();
+    let mut parts = world.parts();
+    parts.stop = Arc::new(StopOfGlass::default());
+    let reaper = Reaper::new(parts, settings());
+    reaper.run_once();
+    world.pass(Duration::from_secs(7 * 3600));
+    for _ in 0..10 {
+        reaper.run_once();
+        world.pass(Duration::from_secs(60));
+    }
+    assert_eq!(world.status(&attempt.job), "running");
+    assert_eq!(world.alerts.kinds(), ["stop_failed"], "it got to its end");
 }
 
 #[test]

@@ -19,7 +19,8 @@ use reaper_gate::{
 };
 use reaper_runner::{Parts, Settings, Time};
 use reaper_store::{
-    Facts, Foreign, MemoryStore,
+    Attempts, Facts, Foreign, MemoryStore,
+    attempts::{Launcher, NewJob, Wants, Written},
     foreign::{ForeignJob, When},
 };
 
@@ -134,6 +135,30 @@ impl World {
         let run = self.store.insert_run(Some(code), When::secs_ago(secs)).unwrap();
         let job = ForeignJob { task: Some(task.clone()), run: Some(run), ..ForeignJob::running(1, secs) };
         (self.store.insert_job(&job).unwrap(), task)
+    }
+
+    /// An attempt that can be stopped.
+    pub(crate) fn taken(&self) -> Attempt {
+        let identity = |pid| ProcessIdentity {
+            host: "here".into(),
+            boot: "boot".into(),
+            pid_namespace: None,
+            pid,
+            start_time: Some(1),
+            inode: None,
+        };
+        let new = NewJob {
+            agent: "a".into(),
+            repo: "r".into(),
+            task: None,
+            max_attempts: 2,
+            source_key: None,
+            payload: None,
+        };
+        self.store.enqueue(&new).unwrap();
+        let taken = self.store.take(&Wants::Any, &Launcher::free(identity(1))).unwrap().unwrap();
+        assert_eq!(self.store.attach(&taken.job.attempt, &identity(2)).unwrap(), Written::Yes);
+        taken.job.attempt
     }
 
     pub(crate) fn status(&self, job: &JobId) -> String {

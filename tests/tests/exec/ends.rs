@@ -79,6 +79,25 @@ on_both! {
         ground.is_consistent();
     }
 
+    /// A task that is moved while its gate is asked is judged by the gate of the stage where it stands now.
+    fn a_gate_has_no_word_in_another_stage(ground: &Ground) {
+        let mut all_asked = String::new();
+        for (review, tests, code, after) in [(0, 1, 6, ("queued", "build")), (1, 0, 0, ("done", "released"))] {
+            ground.configure_pipeline(&two_stages_of_one_agent(review, tests));
+            let (job, task) = ground.enqueue(&["--agent", "developer", "--stage", "design"]);
+            let mut child = ground.spawn(&[], "true");
+            let _review = ground.pid_in("reviewing");
+            ground.db.sql(&format!("UPDATE tasks SET stage = 'build' WHERE id = {}", task.unwrap()));
+            std::fs::write(ground.file("go"), "").unwrap();
+            assert_eq!(crate::ground::code_of(&mut child), code, "review {review}, tests {tests}");
+            all_asked.push_str("build\n");
+            assert_eq!(ground.read("tested"), all_asked, "review {review}, tests {tests}");
+            assert_eq!((ground.db.status(job).as_str(), ground.db.stage(task.unwrap()).as_str()), after);
+            ground.db.sql("UPDATE jobs SET status = 'done'");
+        }
+        ground.is_consistent();
+    }
+
     /// What a command leaves behind in its session is ended with it, whoever printed and forked.
     fn nothing_of_its_session_is_left(ground: &Ground) {
         let job = ground.job();
@@ -133,6 +152,27 @@ on_both! {
             ground.db.sql("UPDATE jobs SET status = 'done'");
         }
     }
+}
+
+/// One agent works in two stages, each with a gate of its own that ends so: the first waits until it may, the second says
+/// that it was asked.
+fn two_stages_of_one_agent(review: i32, tests: i32) -> String {
+    format!(
+        r#"
+[pipeline]
+stages = [
+  {{ name = "design", next = "build", next_agent = "developer", gate = "review" }},
+  {{ name = "build", next = "released", gate = "tests" }},
+  {{ name = "released" }},
+]
+[pipeline.agents]
+developer = ["design", "build"]
+[gates.review]
+command = ["/bin/sh", "-c", "echo $$ > reviewing; while [ ! -e go ]; do sleep 0.02; done; rm go reviewing; exit {review}"]
+[gates.tests]
+command = ["/bin/sh", "-c", "echo $REAPER_STAGE >> tested; exit {tests}"]
+"#
+    )
 }
 
 /// Whether a process has a thread whose name, as far as the kernel keeps it, is this.

@@ -67,7 +67,12 @@ impl Ground {
 
     /// With these keys beside the usual ones.
     pub(crate) fn configure(&self, keys: &str) {
-        self.program.configure(&format!("{QUICK}\n{keys}\n{PIPELINE}"));
+        self.configure_pipeline(&format!("{keys}\n{PIPELINE}"));
+    }
+
+    /// With another pipeline, and its gates.
+    pub(crate) fn configure_pipeline(&self, pipeline: &str) {
+        self.program.configure(&format!("{QUICK}\n{pipeline}"));
     }
 
     /// What the gate's command ends with.

@@ -25,6 +25,23 @@ fn orphan(ground: &Ground) -> (i64, i64, String) {
     (job, run, ground.column(job, "reaper_fence").unwrap())
 }
 
+/// What the file of an orphan's exit is called.
+fn name_of((job, _, fence): &(i64, i64, String)) -> String {
+    format!("{job}-{fence}.exit.json")
+}
+
+/// What ticks say that find the spool, and cannot read a file of it, whoever runs them: its path is as long as one may be,
+/// and each file's is longer.
+fn unreadable_ticks(ground: &Ground, times: &str) -> String {
+    let spool = format!("exec.spool={}spool", "./".repeat(2040));
+    ground
+        .program
+        .run(&["tick", "--times", times, "--interval", "1ms", "--set", &spool])
+        .ok()
+        .stderr
+        .replace("./", "")
+}
+
 /// Ends and waits well, and says so to nobody but the spool.
 const WAITS: &str =
     "echo $$ > pid.$REAPER_JOB_ID; while [ ! -e go ]; do sleep 0.05; done; echo 'the last words'; exit 7";
@@ -55,6 +72,33 @@ on_both! {
         exit(ground, "1.exit.json", "here", 9, &refused);
         let ticks = ground.program.run(&["tick", "--times", "3", "--interval", "1ms"]).ok();
         assert_eq!(ticks.stderr.matches("cannot be recorded").count(), 1, "{}", ticks.stderr);
+    }
+
+    /// What cannot be read now may be read later: it is kept under its name, said once, and its job not settled meanwhile.
+    fn an_exit_that_cannot_be_read_now_is_recorded_later(ground: &Ground) {
+        ground.configure("host = \"here\"");
+        let of = orphan(ground);
+        exit(ground, &name_of(&of), "here", 0, &of);
+        let ticks = unreadable_ticks(ground, "3");
+        assert_eq!((ground.spooled(), ground.db.status(of.0).as_str()), (vec![name_of(&of)], "running"), "{ticks}");
+        assert_eq!(ticks.matches("cannot be read").count(), 1, "{ticks}");
+        let _tick = ground.tick();
+        assert_eq!((ground.exits(of.0).as_deref(), ground.db.status(of.0).as_str()), (Some("0"), "done"));
+        ground.is_consistent();
+    }
+
+    /// A file that can never be read keeps its job no longer than anything unknown does: to the ceiling.
+    fn an_exit_that_can_never_be_read_does_not_outlast_the_ceiling(ground: &Ground) {
+        ground.configure("host = \"here\"\nmax_running = \"10m\"");
+        let (young, old) = (orphan(ground), orphan(ground));
+        let ago = if ground.db.url() == "jobs.db" { "datetime('now', '-20 minutes')" } else { "now() - interval '20 minutes'" };
+        ground.db.sql(&format!("UPDATE jobs SET started_at = {ago} WHERE id = {}", old.0));
+        for of in [&young, &old] {
+            exit(ground, &name_of(of), "here", 0, of);
+        }
+        let ticks = unreadable_ticks(ground, "2");
+        assert_eq!((ground.db.status(young.0).as_str(), ground.db.status(old.0).as_str()), ("running", "queued"), "{ticks}");
+        assert_eq!(ground.spooled().len(), 2, "what a person can make readable is kept: {ticks}");
     }
 
     /// A pool's worker goes on with the next job, and leaves the exit to the reapers.

@@ -57,3 +57,16 @@ fn an_id_that_is_a_text_does_not_name_a_file() {
     assert_eq!(path.parent(), Some(Path::new("folder")));
     assert!(!path.to_string_lossy().contains("x/") && path != spool.file_of(&attempt));
 }
+
+#[test]
+fn a_file_s_name_tells_the_attempt() {
+    let spool = Spool::new("folder");
+    for (job, fence) in [(1, 2), (-1, i64::MIN), (i64::MAX, -7), (0, 0)] {
+        let attempt = Attempt { job: JobId::from(job), fence: Fence::from(fence) };
+        assert_eq!(named_attempt(&spool.file_of(&attempt)), Some(attempt));
+    }
+    let text = Attempt { job: JobId("x".parse().unwrap()), fence: Fence::from(1) };
+    for path in [spool.file_of(&text), "folder/1.exit.json".into(), "folder/1-2.exit.json.bad".into()] {
+        assert_eq!(named_attempt(&path), None, "{}", path.display());
+    }
+}
