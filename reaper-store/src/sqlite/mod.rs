@@ -210,8 +210,14 @@ impl Database for SqliteStore {
         })
     }
 
-    fn take_next(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
-        take::take_oldest(self, wants, launcher)
+    fn take_next(
+        &self,
+        wants: &Wants,
+        behind: i64,
+        launcher: &Launcher,
+        chosen: &mut Option<i64>,
+    ) -> Result<Option<Taken>, Failed> {
+        take::take_next(self, wants, behind, launcher, chosen)
     }
 
     fn has_settled(&self, claims: &[Claim]) -> Result<bool, StoreError> {
