@@ -8,8 +8,8 @@ use crate::{
     StoreError,
     attempts::{Launcher, Taken, Wants},
     database::{
-        Database as _, Driver as _, Failed, Fault, Phase, Statement, Value,
-        attempts::{LOOKED_AT, fenced, taken},
+        Database as _, Failed, Fault, Phase, Statement, Value,
+        attempts::{LOOKED_AT, fenced, inserted, taken},
         books::int,
         row::{RawRow, raw_job},
     },
@@ -125,7 +125,7 @@ fn lock_next(connection: &mut PgConnection, wants: &Wants, behind: i64) -> Resul
 
 fn take(connection: &mut PgConnection, job: &Locked, launcher: &Launcher) -> Result<Taken, Fault> {
     let begin = Statement::new(sql::BEGIN_RUN, [("task", job.task.into()), ("agent", (&job.agent).into())]);
-    let run = connection.insert(&begin)?.unwrap_or_default();
+    let run = inserted(connection, &begin, "run")?;
     if job.run == Some(run) {
         Statement::new(sql::FORGET_RUN, [("job", job.id.into())]).run(connection)?;
     }

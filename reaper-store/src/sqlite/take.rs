@@ -7,8 +7,8 @@ use super::{SqliteStore, sql};
 use crate::{
     attempts::{Launcher, Taken, Wants},
     database::{
-        Database as _, Driver as _, Failed, Fault, Statement,
-        attempts::{LOOKED_AT, taken},
+        Database as _, Failed, Fault, Statement,
+        attempts::{LOOKED_AT, inserted, taken},
         row::{Raw, RawRow, raw_job},
     },
 };
@@ -96,7 +96,7 @@ fn take(
 ) -> Result<Taken, Fault> {
     let task = job.task.as_ref().map(|task| &task.id.0).into();
     let begin = Statement::new(sql::BEGIN_RUN, [("task", task), ("agent", (&job.agent).into())]);
-    let run = connection.insert(&begin)?.unwrap_or_default();
+    let run = inserted(connection, &begin, "run")?;
     let id = &job.attempt.job;
     let (monitor, bound) = (launcher.monitor.to_string(), (launcher.bond == Bond::NodeBound).then_some(1));
     Statement::new(sql::FORGET_RUN, [("job", (&id.0).into()), ("run", run.into())]).run(connection)?;

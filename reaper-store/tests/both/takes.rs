@@ -58,3 +58,14 @@ fn f40_a_job_that_may_not_run_yet_holds_up_no_other() {
     database.program.run("UPDATE jobs SET status = 'done' WHERE id = 1");
     assert_eq!(next(&database), Some(2));
 }
+
+/// A trigger of the caller's stores no run. No attempt begins without one.
+pub(crate) fn an_attempt_whose_run_is_not_stored_does_not_begin(trigger: &str) {
+    let database = Database::adopted(&format!("INSERT INTO jobs (agent, repo) VALUES ('a', 'r'); {trigger}"));
+    for wants in [Wants::Any, Wants::Job(1.into())] {
+        let problem = take(&database, &wants).unwrap_err().to_string();
+        assert!(problem.contains("the new run was not stored"), "{problem}");
+    }
+    let job = database.job(1);
+    assert_eq!((job.status, job.attempts, job.run), (Status::Queued, 0, None));
+}

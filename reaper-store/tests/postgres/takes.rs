@@ -23,3 +23,11 @@ fn f40_jobs_whose_take_the_owner_refuses_are_passed_by() {
         );
     }
 }
+
+#[test]
+fn an_attempt_whose_run_is_not_stored_does_not_begin() {
+    takes::an_attempt_whose_run_is_not_stored_does_not_begin(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER owner BEFORE INSERT ON agent_runs FOR EACH ROW EXECUTE FUNCTION no()",
+    );
+}

@@ -31,3 +31,10 @@ fn f40_a_take_that_breaks_a_deferred_constraint_is_passed_by() {
         "FOREIGN KEY",
     );
 }
+
+#[test]
+fn an_attempt_whose_run_is_not_stored_does_not_begin() {
+    takes::an_attempt_whose_run_is_not_stored_does_not_begin(
+        "CREATE TRIGGER owner BEFORE INSERT ON agent_runs BEGIN SELECT RAISE(IGNORE); END",
+    );
+}
