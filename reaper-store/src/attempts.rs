@@ -207,7 +207,9 @@ pub trait Attempts: Debug + Send + Sync {
     fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError>;
 
     /// Takes the oldest queued job that is due and is no late finish: charges the attempt, makes its run, and
-    /// stores who launches it. A job whose payload is no text, or too long to be read, is left alone.
+    /// stores who launches it. A job whose payload is no text, or too long to be read, is left alone; one whose take
+    /// the database refuses is passed by, and its reason is the error only where no other could be taken, or where it
+    /// alone was wanted.
     fn take(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError>;
 
     /// Stores the executor's identity, before the executor is let go.

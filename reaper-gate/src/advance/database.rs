@@ -6,6 +6,7 @@ use diesel::{
     QueryResult, QueryableByName,
     backend::Backend,
     query_builder::{BoxedSqlQuery, SqlQuery},
+    result::Error,
     serialize::ToSql,
     sql_query,
     sql_types::{BigInt, HasSqlType, Nullable, Text},
@@ -140,14 +141,17 @@ pub(super) trait Steps: Sized {
     }
 }
 
-/// Makes a connection.
-type Connect<C> = Box<dyn Fn() -> Result<C, String> + Send + Sync>;
+/// Says why a connection does not lead to its database any more, where that is so.
+pub type Check = Box<dyn Fn() -> Result<(), String> + Send>;
+
+/// Makes a connection, with its check.
+type Connect<C> = Box<dyn Fn() -> Result<(C, Check), String> + Send + Sync>;
 
 /// Carries orders out, one at a time. The connection is made when it is first needed, and dropped and made anew after an
-/// error or a panic.
+/// error or a panic, and where it does not lead to its database any more.
 pub(super) struct Carrier<C> {
     connect: Connect<C>,
-    connection: Mutex<Option<C>>,
+    connection: Mutex<Option<(C, Check)>>,
 }
 
 impl<C: Steps> Carrier<C> {
@@ -158,17 +162,24 @@ impl<C: Steps> Carrier<C> {
     pub(super) fn carry_out(&self, order: &AdvanceOrder) -> Result<Advanced, AdvanceError> {
         let mut slot = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         // It is put back only after all went well: a connection that saw an error may still be in a transaction.
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
+        let kept = slot.take().filter(|(_, check)| check().is_ok());
+        let (mut connection, check) = match kept {
+            Some(kept) => kept,
             None => (self.connect)().map_err(|problem| AdvanceError { problem })?,
         };
         let mut inner = None;
         let advanced = connection.in_transaction(|connection| {
-            carry_out(connection, order).inspect_err(|error| inner = Some(error.to_string()))
+            let advanced = carry_out(connection, order).inspect_err(|error| inner = Some(error.to_string()))?;
+            // What is not to be found there any more must not be told as done.
+            check().map_err(|problem| {
+                inner = Some(problem);
+                Error::RollbackTransaction
+            })?;
+            Ok(advanced)
         });
         match advanced {
             Ok(advanced) => {
-                *slot = Some(connection);
+                *slot = Some((connection, check));
                 Ok(advanced)
             }
             // A rollback that fails, as after a full disk or on a broken connection, hides the error that led to it:

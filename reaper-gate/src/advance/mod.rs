@@ -12,6 +12,8 @@ mod recording;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use database::Check;
 #[cfg(feature = "postgres")]
 pub use postgres::{Connect as PostgresConnect, PostgresAdvance};
 pub use recording::RecordingAdvance;

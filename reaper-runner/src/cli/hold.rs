@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Exit, Failure, Out};
 use crate::exec::{
-    NEVER_LET_GO,
+    RAN_NOTHING,
     hold::{Held, end_by, hold as hold_back},
 };
 
@@ -23,10 +23,12 @@ pub(super) fn hold(args: &HoldArgs, out: Out) -> ExitCode {
             Ok(code) => code.into(),
             Err(_) => end_by(code.wrapping_neg()).into(),
         },
-        Ok(Held::NotLetGo) => {
-            let _code = out.fail(&Failure::new(Exit::Unchanged, "was not let go: nothing was run"));
-            end_by(NEVER_LET_GO).into()
-        }
-        Err(error) => out.fail(&Failure::new(Exit::Failed, format!("cannot hold a command: {error}"))),
+        Ok(Held::NotLetGo) => ran_nothing(out, "was not let go"),
+        Err(error) => ran_nothing(out, &format!("cannot hold a command: {error}")),
     }
+}
+
+fn ran_nothing(out: Out, why: &str) -> ExitCode {
+    let _code = out.fail(&Failure::new(Exit::Unchanged, format!("{why}: nothing was run")));
+    end_by(RAN_NOTHING).into()
 }

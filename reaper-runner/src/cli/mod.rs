@@ -35,6 +35,8 @@ mod world;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+#[cfg(feature = "sqlite")]
+pub(crate) use database::sqlite_advance;
 pub use exit::{Exit, Failure};
 pub use output::{Format, Out, Style};
 

@@ -16,7 +16,6 @@ use reaper_core::{
 };
 use reaper_gate::{
     Probe,
-    advance::SqliteAdvance,
     gate::{CommandGate, GateCommand},
     liveness::{LocalProbe, LocalStop, watch::local_watch},
 };
@@ -29,7 +28,7 @@ use watch::Watch;
 
 use crate::{
     Parts, Reaper, Settings, SystemTime, Time as _,
-    cli::{Exit, Failure, Out},
+    cli::{Exit, Failure, Out, sqlite_advance},
 };
 
 /// Options of the demo.
@@ -125,9 +124,6 @@ pub(crate) fn demo(args: &DemoArgs, out: Out) -> Result<(), Failure> {
 }
 
 fn parts(ground: &Ground, path: &Path, time: &Arc<SystemTime>, watch: &Watch) -> Result<Parts, Failure> {
-    let path = path.to_owned();
-    let connect =
-        move || reaper_store::sqlite::connect(&path, Options::default().busy_timeout).map_err(|e| e.to_string());
     let review = GateCommand::new(["/bin/sh", "-c", "test \"$REAPER_WORK_ITEM\" != DEMO-RED"]);
     let gate = CommandGate::new([("review".to_owned(), review)])
         .map_err(|error| failed("cannot set the gate up", &error))?;
@@ -137,7 +133,7 @@ fn parts(ground: &Ground, path: &Path, time: &Arc<SystemTime>, watch: &Watch) ->
         probe,
         stop: Arc::new(LocalStop::new(ground.probe.as_ref().clone())),
         gate: Arc::new(gate),
-        advance: Arc::new(SqliteAdvance::new(Box::new(connect))),
+        advance: sqlite_advance(path, Options::default().busy_timeout),
         notify: watch.as_notify(),
         leases: None,
         watch: local_watch(ground.probe.as_ref(), settings().interval).ok(),

@@ -35,7 +35,7 @@ mod settings;
 mod worker;
 
 #[cfg(all(unix, feature = "program"))]
-pub(crate) use running::NEVER_LET_GO;
+pub(crate) use running::RAN_NOTHING;
 pub use spool::{Spool, SpooledExit};
 
 #[cfg(unix)]

@@ -1,15 +1,22 @@
 //! A pool of workers: so many jobs at a time, for ever.
 
 use std::{
+    io::Write as _,
+    process::{Command, Stdio},
     sync::{Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
 use reaper_core::Backoff;
+use reaper_gate::liveness::LocalProbe;
 use reaper_store::attempts::Wants;
 
-use super::{Execution, Orders, Worker, WorkerError, orders::Course};
+use super::{
+    Execution, Orders, Program, Worker, WorkerError,
+    orders::Course,
+    running::{RAN_NOTHING, code_of, identified},
+};
 
 impl Worker {
     /// Runs `at_once` jobs at a time until the orders are to drain or to stop, and those that run have ended. `told` is
@@ -18,8 +25,8 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// [`WorkerError::Supervisor`] where supervisors cannot be started any more, tried again and again: no more jobs were
-    /// taken, and those that ran have ended.
+    /// [`WorkerError::Supervisor`] where supervisors cannot be started any more, or cannot watch a command, tried again and
+    /// again: no more jobs were taken, and those that ran have ended.
     pub fn run_pool(
         &self,
         wants: &Wants,
@@ -90,6 +97,35 @@ impl Worker {
             tracing::warn!(why, "supervisors cannot be started: tried again");
         }
         Err(WorkerError::Supervisor(why))
+    }
+}
+
+impl Worker {
+    /// Whether supervisors can be started, given cgroups where the probe knows of any, and watch a command: tries with one
+    /// that has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub(super) fn try_supervisor(probe: &LocalProbe, hold: &Program) -> Result<(), String> {
+        let shown = hold.program.to_string_lossy();
+        let mut start = Command::new(&hold.program);
+        start.args(&hold.arguments).args(["--", "true"]).stdin(Stdio::piped()).stderr(Stdio::null());
+        let mut child = start.spawn().map_err(|error| format!("{shown}: {error}"))?;
+        let identified = identified(probe, &child);
+        if let (Ok(_), Some(orders)) = (&identified, &mut child.stdin) {
+            // One that is gone by now tells it by its end.
+            orders.write_all(b"go\n").ok();
+        }
+        drop(child.stdin.take());
+        let ended = child.wait().ok().and_then(code_of);
+        let identity = identified?;
+        if let Some(cgroups) = probe.cgroups() {
+            cgroups.remove(&identity);
+        }
+        // Whether there is a command of that name does not matter.
+        let ran_nothing = ended == Some(RAN_NOTHING.wrapping_neg());
+        if ran_nothing { Err(format!("{shown} cannot watch a command")) } else { Ok(()) }
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
     End, Execution, Orders, SpooledExit, Worker,
     clock::boottime,
     orders::{Enlisted, News},
-    settings::{Prints, Program},
+    settings::Prints,
     spool::{self, StoppedFor},
     ticket::{Renewal, Ticket},
     worker::look_every,
@@ -89,7 +89,7 @@ impl Worker {
                 return ended(None, Some(exit), End::Left(why));
             }
         }
-        let (exit, fate) = self.watch(&mut supervisor, &taken, &file, orders);
+        let (exit, fate) = self.watch(&mut supervisor, &taken, &file, orders, trouble);
         let executor = supervisor.identity;
         if fate == Fate::TakenAway {
             let code = exit.code;
@@ -193,28 +193,15 @@ impl Worker {
         }
     }
 
-    /// Whether supervisors can be started, and given cgroups where the probe knows of any: tries with one that is not let
-    /// go.
-    ///
-    /// # Errors
-    ///
-    /// Why not.
-    pub(super) fn try_supervisor(probe: &LocalProbe, hold: &Program) -> Result<(), String> {
-        let mut start = Command::new(&hold.program);
-        start.args(&hold.arguments).args(["--", "true"]).stdin(Stdio::piped()).stderr(Stdio::null());
-        let mut child = start.spawn().map_err(|error| format!("{}: {error}", hold.program.to_string_lossy()))?;
-        let identified = identified(probe, &child);
-        drop(child.stdin.take());
-        child.wait().ok();
-        let identity = identified?;
-        if let Some(cgroups) = probe.cgroups() {
-            cgroups.remove(&identity);
-        }
-        Ok(())
-    }
-
     /// Lets the command go, and watches over it until its supervisor has ended.
-    fn watch(&self, supervisor: &mut Supervisor, taken: &Taken, file: &Path, orders: &Orders) -> (Exit, Fate) {
+    fn watch(
+        &self,
+        supervisor: &mut Supervisor,
+        taken: &Taken,
+        file: &Path,
+        orders: &Orders,
+        trouble: &mut Option<String>,
+    ) -> (Exit, Fate) {
         let attempt = &taken.job.attempt;
         let (tell, news) = mpsc::channel();
         let pid = Pid::from_child(&supervisor.child);
@@ -240,7 +227,7 @@ impl Worker {
             }
         }
         let fate = self.until_ended(supervisor, attempt, ticket.bound_until, &news, enlisted);
-        let exit = self.exit_of(supervisor, taken, file, said.err());
+        let exit = self.exit_of(supervisor, taken, file, said.err(), trouble);
         (exit, fate)
     }
 
@@ -300,12 +287,24 @@ impl Worker {
     }
 
     /// The exit of a supervisor that has ended: what it has spooled, else its own. `unsaid` is why it could not be let go.
-    fn exit_of(&self, supervisor: &mut Supervisor, taken: &Taken, file: &Path, unsaid: Option<io::Error>) -> Exit {
+    fn exit_of(
+        &self,
+        supervisor: &mut Supervisor,
+        taken: &Taken,
+        file: &Path,
+        unsaid: Option<io::Error>,
+        trouble: &mut Option<String>,
+    ) -> Exit {
         drop(supervisor.orders.take());
-        let status = supervisor.child.wait();
+        let ended = supervisor.child.wait().ok().and_then(code_of);
+        let ran_nothing = ended == Some(RAN_NOTHING.wrapping_neg());
         match spool::read(file) {
             Ok(spooled) if spooled.attempt == taken.job.attempt => {
                 let SpooledExit { code, stopped_for, out_of_memory, tail, .. } = spooled;
+                // Where it is the command that cannot be started, it ends with that code.
+                if ran_nothing && code == CANNOT_START {
+                    *trouble = Some(tail.clone());
+                }
                 Exit { code, stopped_for, out_of_memory, tail }
             }
             read => {
@@ -313,10 +312,9 @@ impl Worker {
                     tracing::warn!(attempt = %taken.job.attempt, %error, "the supervisor has spooled no exit");
                 }
                 // A child that was waited for by somebody else was not ours to lose: its end is as good as a kill.
-                let code = status.ok().and_then(code_of).unwrap_or(KILLED);
+                let code = ended.unwrap_or(KILLED);
                 // What a supervisor ends with that has run nothing is not its command's code.
-                let by_itself = code >= 0 || code == NEVER_LET_GO.wrapping_neg();
-                let code = if unsaid.is_some() && by_itself { CANNOT_START } else { code };
+                let code = if unsaid.is_some() && (code >= 0 || ran_nothing) { CANNOT_START } else { code };
                 let tail = unsaid.map(|error| format!("its supervisor could not be let go: {error}"));
                 let tail = tail.unwrap_or_default();
                 let exit = Exit { code, stopped_for: None, out_of_memory: false, tail };
@@ -357,7 +355,7 @@ impl Supervisor {
 }
 
 /// The identity of a supervisor that was just started. Where executors have cgroups it is in its own by then.
-fn identified(probe: &LocalProbe, child: &Child) -> Result<ProcessIdentity, String> {
+pub(super) fn identified(probe: &LocalProbe, child: &Child) -> Result<ProcessIdentity, String> {
     let cannot = |error| format!("the supervisor cannot be identified: {error}");
     let identity = probe.identify(child.id()).map_err(cannot)?;
     if let Some(cgroups) = probe.cgroups() {
@@ -386,8 +384,9 @@ pub(super) fn code_of(status: ExitStatus) -> Option<i32> {
     status.code().or_else(|| status.signal().map(i32::wrapping_neg))
 }
 
-/// The signal by which a supervisor ends that was never let go: a code would be the work's to whoever witnesses it.
-pub(crate) const NEVER_LET_GO: i32 = Signal::HUP.as_raw();
+/// The signal by which a supervisor ends that has run nothing, because it was never let go or cannot watch a command: a
+/// code would be the work's to whoever witnesses it.
+pub(crate) const RAN_NOTHING: i32 = Signal::HUP.as_raw();
 
 /// As a shell says it of a command that cannot be run.
 pub(super) const CANNOT_START: i32 = 126;

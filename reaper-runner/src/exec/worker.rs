@@ -54,7 +54,7 @@ pub enum WorkerError {
     /// Executors cannot be given cgroups of their own, as the probe that the worker was given says.
     #[error("executors cannot be given cgroups of their own: {0}")]
     Cgroups(String),
-    /// Supervisors cannot be started any more.
+    /// Supervisors cannot be started any more, or cannot watch a command.
     #[error("commands cannot be run: {0}")]
     Supervisor(String),
     /// The database failed; nothing was taken.

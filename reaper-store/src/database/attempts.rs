@@ -1,10 +1,10 @@
 //! The worker's writes.
 
-use reaper_core::{Attempt, JobId, Mode, ProcessIdentity, RunId, TaskId};
+use reaper_core::{Attempt, JobId, Mode, ProcessIdentity, RunId, Status, TaskId};
 
 use super::{
     Database, Driver, Failed, Fault, Statement, Texts,
-    bisect::{Spoilt, in_halves, spoilt},
+    bisect::{Spoilt, in_halves, is_of_a_row, spoilt},
     books::{Note, int},
     control,
     row::{RawJob, raw_job},
@@ -31,7 +31,7 @@ impl<S: Database> Attempts for S {
                 ("stage", (&task.stage).into()),
             ],
         );
-        self.write(|connection| Ok(TaskId::from(connection.insert(&statement)?.unwrap_or_default())))
+        self.write(|connection| inserted(connection, &statement, "task").map(TaskId::from))
     }
 
     fn enqueue(&self, job: &NewJob) -> Result<Enqueued, StoreError> {
@@ -54,13 +54,30 @@ impl<S: Database> Attempts for S {
             }
             let known = Statement::new(S::Driver::JOB_OF_SOURCE_KEY, [("source_key", source_key.into())]);
             let known = known.first_row(connection)?.and_then(|mut row| row.next_int());
-            let known = known.ok_or_else(|| StoreError::Database("the new job was not stored".into()))?;
-            Ok(Enqueued::Known(JobId::from(known)))
+            Ok(Enqueued::Known(JobId::from(known.ok_or_else(|| not_stored("job"))?)))
         })
     }
 
+    /// Each job is tried in a transaction of its own: one whose take is refused holds up none behind it.
     fn take(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
-        self.take_next(wants, launcher)
+        let (mut behind, mut refused) = (i64::MIN, None);
+        loop {
+            let mut chosen = None;
+            let failed = match self.take_next(wants, behind, launcher, &mut chosen) {
+                Ok(None) => return refused.map_or(Ok(None), Err),
+                Ok(taken) => return Ok(taken),
+                Err(failed) => failed,
+            };
+            let is_of_the_job = is_of_a_row::<S>(&failed.error, failed.phase);
+            let error = S::failure(failed);
+            match (wants, chosen) {
+                (Wants::Any | Wants::Agent(_), Some(job)) if is_of_the_job => {
+                    behind = job;
+                    refused.get_or_insert_with(|| of_job(job, error));
+                }
+                (Wants::Any | Wants::Agent(_) | Wants::Job(_), _) => return Err(error),
+            }
+        }
     }
 
     fn attach(&self, attempt: &Attempt, executor: &ProcessIdentity) -> Result<Written, StoreError> {
@@ -137,6 +154,24 @@ fn failed<S: Database>(Failed { error, phase }: Failed) -> Spoilt {
     }
 }
 
+/// An error that names the job that was not taken.
+fn of_job(job: i64, error: StoreError) -> StoreError {
+    if let StoreError::Database(problem) = &error {
+        StoreError::Database(format!("job {job}: {problem}"))
+    } else {
+        error
+    }
+}
+
+/// Inserts one row, and says its id. A trigger of the owner's can leave it out without a word.
+pub(crate) fn inserted<D: Driver>(connection: &mut D, insert: &Statement<'_>, what: &str) -> Result<i64, Fault> {
+    connection.insert(insert)?.ok_or_else(|| not_stored(what).into())
+}
+
+fn not_stored(what: &str) -> StoreError {
+    StoreError::Database(format!("the new {what} was not stored"))
+}
+
 /// A statement about one attempt.
 pub(crate) fn fenced<'a>(sql: &'static str, attempt: &'a Attempt) -> Statement<'a> {
     Statement::new(sql, [("job", (&attempt.job.0).into()), ("fence", (&attempt.fence.0).into())])
@@ -156,6 +191,10 @@ pub(crate) fn taken<D: Driver>(
     // The trigger has drawn the fence by now; what the take itself could return would not have it.
     let row = Statement::new(D::JOB, [("job", (&job.0).into())]).first_row(connection)?;
     match row.and_then(|mut row| raw_job(&mut row)).map(RawJob::parse) {
+        Some(Ok(job)) if job.status != Status::Running => {
+            let status = job.status.as_str();
+            Err(StoreError::Database(format!("the job does not run once it is taken: it is {status}")).into())
+        }
         Some(Ok(job)) => Ok(Taken { run: RunId::from(run), job, payload }),
         Some(Err(bad)) => {
             Err(StoreError::Database(format!("the job does not parse once it is taken: {bad}")).into())

@@ -16,13 +16,15 @@ pub(crate) enum Spoilt {
     Row(String),
 }
 
-/// What an error of a write makes of its set. A COMMIT of which it is not known why it failed is no row's fault, and
-/// neither is a lock that holds up all of them.
+/// Whether a write failed for a reason that a row can have. A COMMIT of which it is not known why it failed is no row's
+/// fault, and neither is a lock that holds up all of them.
+pub(crate) fn is_of_a_row<S: Database>(error: &StoreError, phase: Phase) -> bool {
+    matches!(phase, Phase::Before | Phase::Refused) && !S::is_whole(error)
+}
+
+/// What an error of a write makes of its set.
 pub(crate) fn spoilt<S: Database>(error: StoreError, phase: Phase) -> Spoilt {
-    match phase {
-        Phase::Before | Phase::Refused if !S::is_whole(&error) => Spoilt::Row(error.to_string()),
-        Phase::Before | Phase::Refused | Phase::Commit => Spoilt::Whole(error),
-    }
+    if is_of_a_row::<S>(&error, phase) { Spoilt::Row(error.to_string()) } else { Spoilt::Whole(error) }
 }
 
 /// What is answered of each of a set.

@@ -98,8 +98,14 @@ pub(crate) trait Database: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// As [`Attempts::take`](crate::Attempts::take).
-    fn take_next(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError>;
+    /// Takes the oldest wanted job behind this id, and says which it has chosen before it writes anything of it.
+    fn take_next(
+        &self,
+        wants: &Wants,
+        behind: i64,
+        launcher: &Launcher,
+        chosen: &mut Option<i64>,
+    ) -> Result<Option<Taken>, Failed>;
 
     /// Whether any of these claims has its event, by a look from a connection on which none of them was made.
     fn has_settled(&self, claims: &[Claim]) -> Result<bool, StoreError>;

@@ -104,8 +104,14 @@ impl Database for PostgresStore {
         self.pool.read(|session| load::load(session, self.name(), wanted, from, limit))
     }
 
-    fn take_next(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
-        take::take_oldest(self, wants, launcher)
+    fn take_next(
+        &self,
+        wants: &Wants,
+        behind: i64,
+        launcher: &Launcher,
+        chosen: &mut Option<i64>,
+    ) -> Result<Option<Taken>, Failed> {
+        take::take_next(self, wants, behind, launcher, chosen)
     }
 
     /// A transaction that is still on its way to its end holds its rows, so they are waited for first.

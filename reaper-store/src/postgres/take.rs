@@ -8,37 +8,43 @@ use crate::{
     StoreError,
     attempts::{Launcher, Taken, Wants},
     database::{
-        Database as _, Driver as _, Fault, Statement, Value,
-        attempts::{LOOKED_AT, fenced, taken},
+        Database as _, Failed, Fault, Phase, Statement, Value,
+        attempts::{LOOKED_AT, fenced, inserted, taken},
         books::int,
         row::{RawRow, raw_job},
     },
 };
 
-/// Takes the oldest job that may be taken, parses, and is not being taken by another worker.
-pub(super) fn take_oldest(
+/// Takes the oldest job behind an id that may be taken, parses, and is not being taken by another worker.
+pub(super) fn take_next(
     store: &PostgresStore,
     wants: &Wants,
+    behind: i64,
     launcher: &Launcher,
-) -> Result<Option<Taken>, StoreError> {
+    chosen: &mut Option<i64>,
+) -> Result<Option<Taken>, Failed> {
     // Whoever finds nothing has begun no transaction.
-    let first = store.read(|connection| page(connection, wants, i64::MIN))?;
+    let first = store.read(|connection| page(connection, wants, behind)).map_err(Failed::before)?;
     if first.parsed.is_empty() && first.next.is_none() {
         return Ok(None);
     }
     let mut taken = None;
-    let written = store.write(|connection| {
-        if let Some(job) = lock_next(connection, wants)? {
+    let written = store.write_in_phases(|connection| {
+        if let Some(job) = lock_next(connection, wants, behind)? {
+            *chosen = Some(job.id);
             taken = Some(take(connection, &job, launcher)?);
         }
         Ok(())
     });
     match (written, taken) {
         // Whoever does not know that it has taken a job leaves it running for as long as itself.
-        (Err(StoreError::OutcomeUnknown(problem)), Some(taken)) => match has_begun(store, &taken.job.attempt) {
+        (Err(Failed { error, phase: Phase::Commit }), Some(taken)) => match has_begun(store, &taken.job.attempt) {
             Ok(true) => Ok(Some(taken)),
-            Ok(false) => Err(StoreError::Database(problem)),
-            Err(second) => Err(StoreError::OutcomeUnknown(format!("{problem}; then {second}"))),
+            Ok(false) => Err(Failed::before(error)),
+            Err(second) => {
+                let error = StoreError::OutcomeUnknown(format!("{error}; then {second}"));
+                Err(Failed::before(error))
+            }
         },
         (written, taken) => written.map(|()| taken),
     }
@@ -93,9 +99,9 @@ struct Locked {
     agent: String,
 }
 
-/// Locks the oldest job that may be taken, parses, and is not being taken by another worker.
-fn lock_next(connection: &mut PgConnection, wants: &Wants) -> Result<Option<Locked>, Fault> {
-    let mut after = Some(i64::MIN);
+/// Locks the oldest job behind an id that may be taken, parses, and is not being taken by another worker.
+fn lock_next(connection: &mut PgConnection, wants: &Wants, behind: i64) -> Result<Option<Locked>, Fault> {
+    let mut after = Some(behind);
     while let Some(from) = after {
         let page = page(connection, wants, from)?;
         if !page.parsed.is_empty() {
@@ -119,7 +125,7 @@ fn lock_next(connection: &mut PgConnection, wants: &Wants) -> Result<Option<Lock
 
 fn take(connection: &mut PgConnection, job: &Locked, launcher: &Launcher) -> Result<Taken, Fault> {
     let begin = Statement::new(sql::BEGIN_RUN, [("task", job.task.into()), ("agent", (&job.agent).into())]);
-    let run = connection.insert(&begin)?.unwrap_or_default();
+    let run = inserted(connection, &begin, "run")?;
     if job.run == Some(run) {
         Statement::new(sql::FORGET_RUN, [("job", job.id.into())]).run(connection)?;
     }

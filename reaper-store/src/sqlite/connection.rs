@@ -1,6 +1,9 @@
 //! How a connection is made, and which file it is to.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _, result::ConnectionError};
 
@@ -49,19 +52,44 @@ impl FileId {
     }
 }
 
+/// The file that a connection is to, under the path by which it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenFile {
+    pub(super) path: PathBuf,
+    pub(super) id: FileId,
+}
+
+impl OpenFile {
+    /// Makes sure that its path still names it. Whoever keeps the connection asks before each use, and again before each
+    /// COMMIT: SQLite itself goes on with a file that was replaced, and what is written there is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreachable`] where the path names another file by now, or none.
+    pub fn check(&self) -> Result<(), StoreError> {
+        if FileId::of(&self.path)? == self.id {
+            return Ok(());
+        }
+        Err(StoreError::Unreachable {
+            database: self.path.display().to_string(),
+            problem: "the file was replaced while it was written to; nothing was changed".into(),
+        })
+    }
+}
+
 /// Makes a connection to an existing SQLite database as the store's own are made: the busy timeout first, then
-/// foreign keys on and `synchronous = FULL`.
+/// foreign keys on and `synchronous = FULL`. Says which file it is to.
 ///
 /// For code beside the store that writes to the same database, such as an advance in SQL. Never creates a file.
 ///
 /// # Errors
 ///
 /// A [`StoreError`] where there is no such file, or it is no database.
-pub fn connect(path: &Path, busy_timeout: Duration) -> Result<SqliteConnection, StoreError> {
+pub fn connect(path: &Path, busy_timeout: Duration) -> Result<(SqliteConnection, OpenFile), StoreError> {
     let pool = Pool::new(path, Access::Write, busy_timeout)?;
-    let mut connection = pool.fresh(Access::Write)?;
+    let (mut connection, file) = pool.fresh(Access::Write)?;
     check_format(&mut connection).map_err(|fault| pool.named().error(fault))?;
-    Ok(connection)
+    Ok((connection, file))
 }
 
 /// Makes SQLite read the file, which opening it does not.

@@ -18,7 +18,7 @@ mod script;
 mod sql;
 mod take;
 
-pub use connection::connect;
+pub use connection::{OpenFile, connect};
 
 use self::{
     connection::{Access, check_format},
@@ -108,7 +108,7 @@ impl SqliteStore {
         if self.pool.access() == Access::Read {
             return Err(StoreError::ReadOnly(self.name().into()));
         }
-        let mut connection = self.pool.fresh(self.pool.access())?;
+        let (mut connection, _file) = self.pool.fresh(self.pool.access())?;
         let created = (|| {
             check_format(&mut connection)?;
             let objects = Statement::new(sql::OBJECTS, []).first_row(&mut connection)?;
@@ -210,8 +210,14 @@ impl Database for SqliteStore {
         })
     }
 
-    fn take_next(&self, wants: &Wants, launcher: &Launcher) -> Result<Option<Taken>, StoreError> {
-        take::take_oldest(self, wants, launcher)
+    fn take_next(
+        &self,
+        wants: &Wants,
+        behind: i64,
+        launcher: &Launcher,
+        chosen: &mut Option<i64>,
+    ) -> Result<Option<Taken>, Failed> {
+        take::take_next(self, wants, behind, launcher, chosen)
     }
 
     fn has_settled(&self, claims: &[Claim]) -> Result<bool, StoreError> {

@@ -16,7 +16,7 @@ use diesel::{
 };
 
 use super::{
-    connection::{Access, FileId, establish, millis},
+    connection::{Access, FileId, OpenFile, establish, millis},
     fault::Named,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 /// A connection and the file that it is to.
 struct Link {
     connection: SqliteConnection,
-    file: FileId,
+    file: OpenFile,
     verified: Option<Verified>,
     /// Another number for each connection, and after each write of it.
     era: u32,
@@ -138,7 +138,7 @@ impl Pool {
             return Err(before(StoreError::ReadOnly(self.named.database.clone())));
         }
         let mut link = self.link(self.access_to_existing()).map_err(before)?;
-        let file = link.file;
+        let file = link.file.clone();
         let era = std::mem::replace(&mut link.era, new_era());
         let Link { connection, verified, .. } = &mut link;
         // The error that ended the transaction, kept aside: after a full disk SQLite has rolled back by itself, and
@@ -147,7 +147,7 @@ impl Pool {
         let mut committing = false;
         let written = connection.immediate_transaction(|connection| {
             let written = write(Session { connection, verified, era }).and_then(|value| {
-                self.check_file(file)?;
+                file.check()?;
                 Ok(value)
             });
             match written {
@@ -170,7 +170,7 @@ impl Pool {
                 if error == Error::RollbackTransaction {
                     self.keep(link);
                 }
-                Err(before(self.cause(file, self.named.error(fault))))
+                Err(before(cause(&file, self.named.error(fault))))
             }
             (Err(error), None) if committing => {
                 let phase = if is_answer(&error) { Phase::Refused } else { Phase::Commit };
@@ -180,13 +180,14 @@ impl Pool {
                 }
                 Err(Failed { error: self.named.error(error.into()), phase })
             }
-            (Err(error), None) => Err(before(self.cause(file, self.named.error(error.into())))),
+            (Err(error), None) => Err(before(cause(&file, self.named.error(error.into())))),
         }
     }
 
     /// A connection of its own, not kept afterwards.
-    pub(super) fn fresh(&self, access: Access) -> Result<SqliteConnection, StoreError> {
-        Ok(self.open(access)?.connection)
+    pub(super) fn fresh(&self, access: Access) -> Result<(SqliteConnection, OpenFile), StoreError> {
+        let Link { connection, file, .. } = self.open(access)?;
+        Ok((connection, file))
     }
 
     fn access_to_existing(&self) -> Access {
@@ -197,7 +198,7 @@ impl Pool {
         let file = FileId::of(&self.path)?;
         let kept = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.retain(|link| link.file == file);
+            idle.retain(|link| link.file.id == file);
             idle.pop()
         };
         match kept {
@@ -231,6 +232,7 @@ impl Pool {
             let connection = establish(&self.path, access, self.busy_timeout, &self.named)?;
             let file = FileId::of(&self.path)?;
             if before.is_none_or(|before| before == file) {
+                let file = OpenFile { path: self.path.clone(), id: file };
                 return Ok(Link { connection, file, verified: None, era: new_era() });
             }
         }
@@ -239,21 +241,11 @@ impl Pool {
             problem: "the file is being replaced again and again".into(),
         })
     }
+}
 
-    /// What is behind an error of a write that was not to be committed yet. SQLite calls a file that it finds moved away read-only.
-    fn cause(&self, file: FileId, error: StoreError) -> StoreError {
-        if matches!(error, StoreError::ReadOnly(_)) { self.check_file(file).err().unwrap_or(error) } else { error }
-    }
-
-    fn check_file(&self, file: FileId) -> Result<(), StoreError> {
-        if FileId::of(&self.path)? == file {
-            return Ok(());
-        }
-        Err(StoreError::Unreachable {
-            database: self.named.database.clone(),
-            problem: "the file was replaced while it was written to; nothing was changed".into(),
-        })
-    }
+/// What is behind an error of a write that was not to be committed yet. SQLite calls a file that it finds moved away read-only.
+fn cause(file: &OpenFile, error: StoreError) -> StoreError {
+    if matches!(error, StoreError::ReadOnly(_)) { file.check().err().unwrap_or(error) } else { error }
 }
 
 /// Whether a COMMIT has failed for what was written: the only constraints that SQLite defers are foreign keys.

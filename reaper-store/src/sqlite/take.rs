@@ -5,28 +5,32 @@ use reaper_core::{Bond, JobSnapshot};
 
 use super::{SqliteStore, sql};
 use crate::{
-    StoreError,
     attempts::{Launcher, Taken, Wants},
     database::{
-        Database as _, Driver as _, Fault, Statement,
-        attempts::{LOOKED_AT, taken},
+        Database as _, Failed, Fault, Statement,
+        attempts::{LOOKED_AT, inserted, taken},
         row::{Raw, RawRow, raw_job},
     },
 };
 
-/// Takes the oldest job that may be taken and parses.
-pub(super) fn take_oldest(
+/// Takes the oldest job behind an id that may be taken and parses.
+pub(super) fn take_next(
     store: &SqliteStore,
     wants: &Wants,
+    behind: i64,
     launcher: &Launcher,
-) -> Result<Option<Taken>, StoreError> {
+    chosen: &mut Option<i64>,
+) -> Result<Option<Taken>, Failed> {
     // Whoever finds nothing has taken no lock.
-    if store.read(|connection| next(connection, wants))?.is_none() {
+    if store.read(|connection| next(connection, wants, behind)).map_err(Failed::before)?.is_none() {
         return Ok(None);
     }
-    store.write(|connection| match next(connection, wants)? {
-        Some((job, payload)) => take(connection, &job, payload, launcher).map(Some),
-        None => Ok(None),
+    store.write_in_phases(|connection| {
+        let Some((job, payload)) = next(connection, wants, behind)? else {
+            return Ok(None);
+        };
+        *chosen = job.attempt.job.as_int();
+        take(connection, &job, payload, launcher).map(Some)
     })
 }
 
@@ -48,8 +52,12 @@ fn with_payload(
     })
 }
 
-/// The oldest job that may be taken and parses, with its payload.
-fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<(JobSnapshot, Option<String>)>, Fault> {
+/// The oldest job behind an id that may be taken and parses, with its payload.
+fn next(
+    connection: &mut SqliteConnection,
+    wants: &Wants,
+    behind: i64,
+) -> Result<Option<(JobSnapshot, Option<String>)>, Fault> {
     let agent = match wants {
         Wants::Job(job) => {
             let row = Statement::new(sql::TAKEABLE_JOB, [("job", (&job.0).into())]).first_row(connection)?;
@@ -61,7 +69,7 @@ fn next(connection: &mut SqliteConnection, wants: &Wants) -> Result<Option<(JobS
         Wants::Any => None,
         Wants::Agent(agent) => Some(agent.as_str()),
     };
-    let mut after = i64::MIN;
+    let mut after = behind;
     loop {
         let values = [("after", after.into()), ("agent", agent.into()), ("limit", LOOKED_AT.into())];
         let rows = Statement::new(sql::TAKEABLE, values).rows(connection)?;
@@ -88,7 +96,7 @@ fn take(
 ) -> Result<Taken, Fault> {
     let task = job.task.as_ref().map(|task| &task.id.0).into();
     let begin = Statement::new(sql::BEGIN_RUN, [("task", task), ("agent", (&job.agent).into())]);
-    let run = connection.insert(&begin)?.unwrap_or_default();
+    let run = inserted(connection, &begin, "run")?;
     let id = &job.attempt.job;
     let (monitor, bound) = (launcher.monitor.to_string(), (launcher.bond == Bond::NodeBound).then_some(1));
     Statement::new(sql::FORGET_RUN, [("job", (&id.0).into()), ("run", run.into())]).run(connection)?;

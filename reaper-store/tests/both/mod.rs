@@ -17,5 +17,6 @@ pub(crate) mod migrate;
 mod nodes;
 mod program;
 pub(crate) mod rows;
+pub(crate) mod takes;
 pub(crate) mod times;
 pub(crate) mod triggers;

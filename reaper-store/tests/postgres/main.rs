@@ -20,6 +20,7 @@ mod migrate;
 mod proxy;
 mod roles;
 mod rows;
+mod takes;
 mod times;
 mod triggers;
 mod waiting;

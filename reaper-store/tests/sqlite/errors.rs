@@ -230,7 +230,7 @@ fn a_connection_for_other_code_is_as_the_stores_own() {
         n: i64,
     }
     let database = Database::adopted("");
-    let mut connection = connect(&database.path(), Duration::from_millis(1234)).unwrap();
+    let (mut connection, file) = connect(&database.path(), Duration::from_millis(1234)).unwrap();
     for (column, pragma, expected) in
         [("timeout", "busy_timeout", 1234), ("foreign_keys", "foreign_keys", 1), ("synchronous", "synchronous", 2)]
     {
@@ -238,4 +238,12 @@ fn a_connection_for_other_code_is_as_the_stores_own() {
         assert_eq!(sql_query(query).get_result::<Pragma>(&mut connection).unwrap().n, expected, "{pragma}");
     }
     connection.batch_execute("INSERT INTO tasks (repo, stage) VALUES ('r', 's')").unwrap();
+    file.check().unwrap();
+    let ghost = database.folder().join("ghost.db");
+    std::fs::rename(database.path(), &ghost).unwrap();
+    assert!(matches!(file.check(), Err(StoreError::Unreachable { .. })), "there is none");
+    std::fs::copy(&ghost, database.path()).unwrap();
+    assert!(matches!(file.check(), Err(StoreError::Unreachable { .. })), "another one is there");
+    std::fs::rename(&ghost, database.path()).unwrap();
+    file.check().unwrap();
 }

@@ -21,6 +21,7 @@ mod lost;
 mod migrate;
 mod python;
 mod rows;
+mod takes;
 mod times;
 mod triggers;
 mod waiting;

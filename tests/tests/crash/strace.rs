@@ -4,7 +4,8 @@ use std::{
     collections::BTreeSet,
     fs::{self, File, Permissions},
     os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
-    process::{Command, Stdio, id},
+    path::PathBuf,
+    process::{Child, Command, Stdio, id},
 };
 
 use reaper_tests::program::{Ended, Program, skipped};
@@ -106,6 +107,13 @@ pub(crate) fn with_fault(
     (ended.code == -1 || log.contains(mark)).then_some(Faulted { ended, renamed })
 }
 
+/// Starts a run in which each call of these kinds is refused.
+pub(crate) fn refusing(whom: Whom<'_>, program: &Program, args: &[&str], calls: &str, error: &str) -> Child {
+    let inject = format!("inject={calls}:error={error}");
+    let (mut command, _log) = command(whom, program, &["-e", &inject], args);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
 /// A run that was hit.
 #[derive(Debug)]
 pub(crate) struct Faulted {
@@ -116,6 +124,17 @@ pub(crate) struct Faulted {
 
 /// Runs the program under strace, and answers with what strace has written.
 fn traced(whom: Whom<'_>, program: &Program, how: &[&str], args: &[&str]) -> (Ended, String) {
+    let (mut command, log) = command(whom, program, how, args);
+    // What it has started holds its outputs: this ends with the last one that does, strace too.
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    let ended = Ended { code: output.status.code().unwrap_or(-1), stdout, stderr };
+    (ended, fs::read_to_string(log).unwrap_or_default())
+}
+
+/// A run under strace that is not started yet, and where strace will write.
+fn command(whom: Whom<'_>, program: &Program, how: &[&str], args: &[&str]) -> (Command, PathBuf) {
     let log = match whom {
         Whom::All | Whom::First => program.dir().join("strace.log"),
         Whom::Supervisor(replaced) => replaced.folder.path().join("strace.log"),
@@ -144,10 +163,6 @@ fn traced(whom: Whom<'_>, program: &Program, how: &[&str], args: &[&str]) -> (En
             None => command.env_remove(name),
         };
     }
-    // What it has started holds its outputs: this ends with the last one that does, strace too.
-    let output = command.current_dir(program.dir()).stdin(Stdio::null()).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    let ended = Ended { code: output.status.code().unwrap_or(-1), stdout, stderr };
-    (ended, fs::read_to_string(log).unwrap_or_default())
+    command.current_dir(program.dir());
+    (command, log)
 }

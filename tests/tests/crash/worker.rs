@@ -1,6 +1,6 @@
 //! A worker on a file: its monitor, and its supervisor, at each of their system calls.
 
-use reaper_tests::proof;
+use reaper_tests::{program::eventually, proof};
 
 use crate::{
     scene::Journal,
@@ -9,8 +9,14 @@ use crate::{
     work::{Lost, Work},
 };
 
+/// What is recorded of a command that cannot be run.
+const CANNOT_START: i32 = 126;
+
 /// In it the one process waits for the other: whoever is killed there is killed while the other one is at work.
 const WAITS: &str = "futex";
+
+/// In these a thread is made, and a process.
+const STARTS: [&str; 2] = ["clone", "clone3"];
 
 /// Of so many points of a monitor a quick run takes one, beginning at any. A supervisor makes so few calls that all are taken.
 const STEP: usize = 16;
@@ -53,6 +59,9 @@ fn at_each(process: Process, journal: Journal, fault: Fault, kinds: &[&str]) -> 
                 assert!(!hit.ended.stderr.contains("panicked"), "{point}");
                 let is_lost = process == Process::Supervisor && matches!(fault, Fault::Killed) && !hit.renamed;
                 work.ends_well(&job, if is_lost { Lost::Exit } else { Lost::Nothing }, &point);
+                let others =
+                    format!("agent_runs WHERE exit_code >= 0 AND exit_code NOT IN (0, 3, {CANNOT_START})");
+                assert_eq!(work.database.count(&others), 0, "{point}: no command has ended so");
                 points += 1;
             }
         }
@@ -113,6 +122,35 @@ fn f20_an_error_of_the_disk_at_any_write_of_a_monitor_loses_no_exit() {
 #[test]
 fn f20_an_error_of_the_disk_at_any_write_of_a_supervisor_loses_no_exit() {
     refused(Process::Supervisor, "EIO");
+}
+
+/// Where no more threads and processes are to be had. What it makes comes first, and the command last.
+#[test]
+fn a_supervisor_that_can_start_nothing_more_tells_no_exit_of_its_commands() {
+    if !strace::is_here() {
+        return;
+    }
+    let points = at_each(Process::Supervisor, Journal::Rollback, Fault::Refused("EAGAIN"), &STARTS);
+    assert!(points > 0, "a supervisor starts threads and a command");
+    proof::tried("threads and processes of a supervisor on SQLite that were refused", points);
+}
+
+/// Each job that is taken would spend an attempt on nothing.
+#[test]
+fn a_pool_whose_supervisors_can_start_nothing_more_ends() {
+    if !strace::is_here() {
+        return;
+    }
+    let work = Work::on_file(Journal::Rollback);
+    let replaced = Replaced::new(&work.program);
+    let _jobs = [(); 3].map(|()| work.job(0));
+    let args = ["--set", "exec.idle=100ms", "exec", "--loop", "1", "--", "true"];
+    let whom = Whom::Supervisor(&replaced);
+    let mut pool = strace::refusing(whom, &work.program, &args, &STARTS.join(","), "EAGAIN");
+    eventually("the pool ends", || pool.try_wait().unwrap().is_some_and(|status| status.code() == Some(1)));
+    assert_eq!(work.database.count("agent_runs"), 1, "one attempt, no more");
+    assert_eq!(work.database.count("agent_runs WHERE exit_code = 126"), 1);
+    assert_eq!(work.database.count("jobs WHERE status = 'queued'"), 3);
 }
 
 /// It would wait for its line, and its monitor for its end, for ever.

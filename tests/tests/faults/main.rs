@@ -11,6 +11,7 @@ mod full;
 mod gates;
 mod locked;
 mod meanwhile;
+mod replaced;
 mod sent_back;
 mod stopped;
 mod upgrade;

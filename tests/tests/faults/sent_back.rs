@@ -35,7 +35,9 @@ fn advance(database: &Database, kind: Kind) -> Box<dyn Advance> {
     let (path, url) = (database.path(), database.url().to_owned());
     match kind {
         Kind::Sqlite => Box::new(SqliteAdvance::new(Box::new(move || {
-            sqlite::connect(&path, std::time::Duration::from_secs(10)).map_err(|error| error.to_string())
+            let connected = sqlite::connect(&path, std::time::Duration::from_secs(10));
+            let (connection, file) = connected.map_err(|error| error.to_string())?;
+            Ok((connection, Box::new(move || file.check().map_err(|error| error.to_string()))))
         }))),
         Kind::Postgres => Box::new(PostgresAdvance::new(Box::new(move || {
             postgres::connect(&url, postgres::Options::default()).map_err(|error| error.to_string())

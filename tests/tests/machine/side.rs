@@ -13,7 +13,7 @@ use reaper_core::{
 };
 use reaper_gate::{
     Advance,
-    advance::{AdvanceError, Advanced, PostgresAdvance, SqliteAdvance},
+    advance::{AdvanceError, Advanced, Check, PostgresAdvance, SqliteAdvance},
 };
 use reaper_runner::{Parts, Reaper, Settings};
 use reaper_store::{
@@ -122,7 +122,10 @@ impl Side {
         let (name, advance): (_, Arc<dyn Advance>) = match kind {
             Kind::Sqlite => {
                 let path = database.path().to_string_lossy().into_owned();
-                let connect = move || SqliteConnection::establish(&path).map_err(|error| error.to_string());
+                let connect = move || -> Result<(_, Check), _> {
+                    let connection = SqliteConnection::establish(&path).map_err(|error| error.to_string())?;
+                    Ok((connection, Box::new(|| Ok(()))))
+                };
                 ("sqlite", Arc::new(SqliteAdvance::new(Box::new(connect))))
             }
             Kind::Postgres => {

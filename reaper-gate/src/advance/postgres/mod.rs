@@ -49,7 +49,8 @@ impl PostgresAdvance {
     /// An advance over connections that `connect` makes. None is made yet.
     #[must_use]
     pub fn new(connect: Connect) -> Self {
-        Self(Carrier::new(connect))
+        // A connection to a server that is gone has ended.
+        Self(Carrier::new(Box::new(move || Ok((connect()?, Box::new(|| Ok(())))))))
     }
 }
 

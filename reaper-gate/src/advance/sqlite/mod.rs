@@ -5,15 +5,19 @@ use std::fmt;
 use diesel::SqliteConnection;
 use reaper_core::AdvanceOrder;
 
-use super::{Advance, AdvanceError, Advanced, database::Carrier};
+use super::{
+    Advance, AdvanceError, Advanced,
+    database::{Carrier, Check},
+};
 
 mod statements;
 
 /// Makes a connection that is ready for use, or says why there is none.
 ///
 /// Its busy timeout is set, since diesel sets none and a busy database is an error at once without; foreign keys and
-/// all else are as the database's owner wants them.
-pub type Connect = Box<dyn Fn() -> Result<SqliteConnection, String> + Send + Sync>;
+/// all else are as the database's owner wants them. The check says whether the file that was opened is still the one
+/// that is meant: SQLite goes on with a file that was replaced, and a task that is moved there is moved for nobody.
+pub type Connect = Box<dyn Fn() -> Result<(SqliteConnection, Check), String> + Send + Sync>;
 
 /// Advances tasks in a SQLite database.
 ///
@@ -35,7 +39,8 @@ pub type Connect = Box<dyn Fn() -> Result<SqliteConnection, String> + Send + Syn
 /// all the same is `AlreadyDone` if its next job is there, and otherwise `Superseded`: the task's stage version is
 /// another one.
 ///
-/// One connection is held. It is made when it is first needed, and dropped and made anew after an error or a panic.
+/// One connection is held. It is made when it is first needed, and dropped and made anew after an error or a panic, and
+/// where its check fails, which is asked before each order and again before its COMMIT.
 pub struct SqliteAdvance(Carrier<SqliteConnection>);
 
 impl SqliteAdvance {

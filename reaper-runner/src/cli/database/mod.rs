@@ -13,6 +13,9 @@ mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use self::sqlite::advance as sqlite_advance;
+
 /// A store and its schema.
 pub(super) trait Adapter: Store + Schema {}
 
@@ -124,7 +127,7 @@ impl Database {
     pub(super) fn advance(&self, config: &Config) -> Result<Arc<dyn Advance>, Failure> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(path) => Ok(sqlite::advance(path, config)),
+            Self::Sqlite(path) => Ok(sqlite::advance(path, config.busy_timeout)),
             #[cfg(feature = "postgres")]
             Self::Postgres(url) => Ok(postgres::advance(url, config)),
             #[cfg(not(feature = "sqlite"))]

@@ -1,6 +1,6 @@
 //! A SQLite file as the program opens it.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use reaper_gate::{Advance, advance::SqliteAdvance};
 use reaper_store::sqlite::{Options, SqliteStore, connect};
@@ -25,7 +25,11 @@ pub(super) fn open(path: &Path, config: &Config, access: Access) -> Result<Arc<d
     Ok(Arc::new(SqliteStore::open(path, Options { read_only: access == Access::Read, ..options })?))
 }
 
-pub(super) fn advance(path: &Path, config: &Config) -> Arc<dyn Advance> {
-    let (path, busy_timeout) = (path.to_owned(), config.busy_timeout);
-    Arc::new(SqliteAdvance::new(Box::new(move || connect(&path, busy_timeout).map_err(|error| error.to_string()))))
+/// The advance on a SQLite file, which it opens anew where it was replaced.
+pub(crate) fn advance(path: &Path, busy_timeout: Duration) -> Arc<dyn Advance> {
+    let path = path.to_owned();
+    Arc::new(SqliteAdvance::new(Box::new(move || {
+        let (connection, file) = connect(&path, busy_timeout).map_err(|error| error.to_string())?;
+        Ok((connection, Box::new(move || file.check().map_err(|error| error.to_string()))))
+    })))
 }

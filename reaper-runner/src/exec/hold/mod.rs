@@ -3,10 +3,12 @@
 //! 1. It leads a session of its own, so that whatever the command starts can be found by it.
 //! 2. It waits for a line on standard input. At its end nothing is run, and this process ends by a signal: it has no exit
 //!    of the work to tell.
-//! 3. It runs the command in its own process group, with the payload on standard input, and passes what the command
+//! 3. It makes all that watches the command. Where it cannot, for want of threads, nothing is run: it spools that, and
+//!    ends by that signal too.
+//! 4. It runs the command in its own process group, with the payload on standard input, and passes what the command
 //!    prints on. That its own outputs are gone does not hinder the command.
-//! 4. It stops the command when its time is up, or when it was bound to a node or a monitor that is gone.
-//! 5. It spools the exit, and ends in the same way as the command did, by the same signal too: whoever witnesses its end
+//! 5. It stops the command when its time is up, or when it was bound to a node or a monitor that is gone.
+//! 6. It spools the exit, and ends in the same way as the command did, by the same signal too: whoever witnesses its end
 //!    learns the command's.
 //!
 //! Signals that ask a process to end are caught and change nothing: whoever sends one sends it to the whole group, the
@@ -17,27 +19,31 @@ mod drain;
 mod kills;
 mod stop;
 mod tail;
+mod threads;
 
 use std::{
     ffi::OsString,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, RecvTimeoutError, Sender},
+        mpsc::RecvTimeoutError,
     },
-    thread,
-    time::Duration,
 };
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit, setsid};
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
-use self::{drain::Drains, kills::Kills, stop::Stopping};
+use self::{
+    kills::Kills,
+    stop::Stopping,
+    threads::{Event, Threads},
+};
 use super::{
+    running::{CANNOT_START, code_of},
     spool::{self, SpooledExit, StoppedFor},
-    ticket::{Renewal, Ticket},
+    ticket::Ticket,
 };
 use crate::{SystemTime, Time as _};
 
@@ -48,17 +54,6 @@ pub(crate) enum Held {
     NotLetGo,
     /// The command has ended with this code, or by a signal (`-n`).
     Ended(i32),
-}
-
-/// What happens while a command runs.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// It has ended.
-    Ended(io::Result<ExitStatus>),
-    /// The node's beat is confirmed until this instant.
-    Until(Duration),
-    /// The monitor is gone.
-    MonitorGone,
 }
 
 /// Holds a command back until it is let go, and sees it to its end.
@@ -76,25 +71,26 @@ pub(crate) fn hold(command: &[OsString]) -> io::Result<Held> {
     let Some((ticket, payload)) = let_go(&mut orders)? else {
         return Ok(Held::NotLetGo);
     };
-    let (tell, events) = mpsc::channel();
-    listen(orders, tell.clone())?;
-
-    let drains = Drains::new()?;
-    let kills = Kills::so_far();
     let not_run = |code| Exit { code, stopped_for: None, out_of_memory: false };
+    let threads = Threads::new(orders, payload).inspect_err(|error| {
+        if let Some(ticket) = &ticket {
+            spool_exit(ticket, &not_run(CANNOT_START), format!("the command cannot be watched: {error}"));
+        }
+    })?;
+    let kills = Kills::so_far();
     let mut code = match asked.to_end() {
         Some(signal) => not_run(signal.as_raw().wrapping_neg()),
-        None => match start(command, &drains, payload) {
+        None => match start(command, &threads) {
             Ok(child) => {
                 // Until it was the command, the child took a signal as this process does.
                 if let Some(signal) = asked.to_end() {
                     kill_process(Pid::from_child(&child), signal).ok();
                 }
-                wait(child, tell)?;
-                Run { ticket: ticket.as_ref(), drains: &drains }.to_its_end(&events)
+                threads.watch(child);
+                Run { ticket: ticket.as_ref(), threads: &threads }.to_its_end()
             }
             Err((code, why)) => {
-                drains.note(&why);
+                threads.drains.note(&why);
                 writeln!(io::stderr(), "reaper: {why}").ok();
                 not_run(code)
             }
@@ -106,7 +102,7 @@ pub(crate) fn hold(command: &[OsString]) -> io::Result<Held> {
     }
     let explained = kills.is_some_and(|kills| kills.explain(code.code));
     code.out_of_memory = explained && code.stopped_for.is_none();
-    let tail = drains.end();
+    let tail = threads.drains.end();
     if let Some(ticket) = &ticket {
         spool_exit(ticket, &code, tail);
     }
@@ -185,70 +181,40 @@ fn let_go(orders: &mut impl io::BufRead) -> io::Result<Option<LetGo>> {
     Ok((payload.len() == length).then_some((Some(ticket), Some(payload))))
 }
 
-/// Hears what the monitor says while the command runs.
-fn listen(mut orders: BufReader<io::Stdin>, tell: Sender<Event>) -> io::Result<()> {
-    let listen = move || {
-        let mut line = String::new();
-        while matches!(orders.read_line(&mut line), Ok(1..)) {
-            if let Ok(Renewal { until }) = serde_json::from_str(&line) {
-                // Nobody listens once the command has ended.
-                tell.send(Event::Until(until)).ok();
-            }
-            line.clear();
-        }
-        tell.send(Event::MonitorGone).ok();
-    };
-    thread::Builder::new().name("hold-listen".into()).spawn(listen).map(drop)
-}
-
 /// Starts the command; else the code that a shell would end with, and why.
-fn start(command: &[OsString], drains: &Drains, payload: Option<Vec<u8>>) -> Result<Child, (i32, String)> {
+fn start(command: &[OsString], threads: &Threads) -> Result<Child, (i32, String)> {
     let cannot = |error: io::Error, what: &OsString| {
-        let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { super::running::CANNOT_START };
+        let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_START };
         (code, format!("cannot start {}: {error}", what.to_string_lossy()))
     };
     let Some((program, arguments)) = command.split_first() else {
-        return Err((super::running::CANNOT_START, "there is no command".into()));
+        return Err((CANNOT_START, "there is no command".into()));
     };
-    let (out, err) = drains.writers().map_err(|error| cannot(error, program))?;
+    let (out, err) = threads.drains.writers().map_err(|error| cannot(error, program))?;
     let mut start = Command::new(program);
     start.args(arguments).stdout(out).stderr(err);
-    start.stdin(if payload.is_some() { Stdio::piped() } else { Stdio::null() });
-    let mut child = start.spawn().map_err(|error| cannot(error, program))?;
-    if let (Some(payload), Some(mut stdin)) = (payload, child.stdin.take()) {
-        // A command may end, or go on for ever, without having read it.
-        let feed = move || stdin.write_all(&payload).ok();
-        if let Err(error) = thread::Builder::new().name("hold-payload".into()).spawn(feed) {
-            drains.note(&format!("no thread to give the payload: {error}"));
-        }
-    }
-    Ok(child)
-}
-
-/// Tells when the command has ended.
-fn wait(mut child: Child, tell: Sender<Event>) -> io::Result<()> {
-    let wait = move || tell.send(Event::Ended(child.wait())).ok();
-    thread::Builder::new().name("hold-wait".into()).spawn(wait).map(drop)
+    start.stdin(if threads.feeds() { Stdio::piped() } else { Stdio::null() });
+    start.spawn().map_err(|error| cannot(error, program))
 }
 
 /// A command that runs.
 #[derive(Debug)]
 struct Run<'r> {
     ticket: Option<&'r Ticket>,
-    drains: &'r Drains,
+    threads: &'r Threads,
 }
 
 impl Run<'_> {
     /// Waits for its end, and stops it where it must end before.
-    fn to_its_end(&self, events: &mpsc::Receiver<Event>) -> Exit {
+    fn to_its_end(&self) -> Exit {
         let time = SystemTime::new();
         let mut stopping = Stopping::new(self.ticket);
         loop {
-            match events.recv_timeout(stopping.next(time.monotonic())) {
+            match self.threads.events.recv_timeout(stopping.next(time.monotonic())) {
                 Ok(Event::Ended(status)) => {
-                    let code = status.ok().and_then(super::running::code_of);
+                    let code = status.ok().and_then(code_of);
                     // A child that cannot be waited for has not been seen to end well.
-                    let code = code.unwrap_or(super::running::CANNOT_START);
+                    let code = code.unwrap_or(CANNOT_START);
                     return Exit { code, stopped_for: stopping.cause(), out_of_memory: false };
                 }
                 Ok(Event::Until(until)) => stopping.renew(until),
@@ -259,7 +225,7 @@ impl Run<'_> {
                 // This process is of the group, and goes with it: the exit is spooled first.
                 let exit = Exit { code: -9, stopped_for: stopping.cause(), out_of_memory: false };
                 if let Some(ticket) = self.ticket {
-                    spool_exit(ticket, &exit, self.drains.so_far());
+                    spool_exit(ticket, &exit, self.threads.drains.so_far());
                 }
                 stop::kill_group();
             }

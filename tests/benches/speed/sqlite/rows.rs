@@ -106,7 +106,8 @@ pub fn store(path: &Path) -> Arc<dyn Store> {
 
 /// A connection to a file, as the store's own are.
 pub fn connection(path: &Path) -> SqliteConnection {
-    connect(path, Duration::from_secs(5)).unwrap()
+    let (connection, _file) = connect(path, Duration::from_secs(5)).unwrap();
+    connection
 }
 
 /// A connection with SQLite's own settings, which write as durably.

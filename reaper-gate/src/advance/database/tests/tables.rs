@@ -7,7 +7,6 @@ use diesel::{
 };
 use reaper_core::AdvanceOrder;
 
-use super::super::Connect;
 use crate::advance::Advance;
 
 /// What `Tables::task` reads.
@@ -40,16 +39,19 @@ pub(crate) struct JobRow {
     pub(crate) reaper_source_key: Option<String>,
 }
 
+/// Makes connections.
+pub(crate) type Factory<C> = Box<dyn Fn() -> Result<C, String> + Send + Sync>;
+
 /// The tables as Reaper prepares them, where no other test sees them, with one task.
 pub(crate) trait Tables {
     type Connection: Connection + 'static;
     type Advance: Advance;
 
     /// Makes connections to them, which are prepared with these statements too.
-    fn factory(&self, statements: &'static str) -> Connect<Self::Connection>;
+    fn factory(&self, statements: &'static str) -> Factory<Self::Connection>;
 
     /// An advance over connections that are made so.
-    fn over(connect: Connect<Self::Connection>) -> Self::Advance;
+    fn over(connect: Factory<Self::Connection>) -> Self::Advance;
 
     /// The one task.
     fn task(&self) -> TaskRow;

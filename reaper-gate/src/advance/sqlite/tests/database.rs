@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection, connection::SimpleConnection as _, sql_query};
 use tempfile::TempDir;
 
-use super::super::{Connect, SqliteAdvance};
-use crate::advance::database::tests::tables::{JOBS, JobRow, TASK, Tables, TaskRow};
+use super::super::SqliteAdvance;
+use crate::advance::database::tests::tables::{Factory, JOBS, JobRow, TASK, Tables, TaskRow};
 
 const TABLES: &str = "
     CREATE TABLE tasks (
@@ -52,13 +52,13 @@ impl Tables for Database {
     type Connection = SqliteConnection;
     type Advance = SqliteAdvance;
 
-    fn factory(&self, statements: &'static str) -> Connect {
+    fn factory(&self, statements: &'static str) -> Factory<SqliteConnection> {
         let path = self.path.clone();
         Box::new(move || open(&path, statements))
     }
 
-    fn over(connect: Connect) -> SqliteAdvance {
-        SqliteAdvance::new(connect)
+    fn over(connect: Factory<SqliteConnection>) -> SqliteAdvance {
+        SqliteAdvance::new(Box::new(move || Ok((connect()?, Box::new(|| Ok(()))))))
     }
 
     fn task(&self) -> TaskRow {

@@ -2,10 +2,15 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use diesel::{QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::Text};
+use diesel::{
+    Connection as _, QueryableByName, RunQueryDsl as _,
+    connection::{InstrumentationEvent, SimpleConnection as _},
+    sql_query,
+    sql_types::Text,
+};
 
 use self::database::Database;
 use super::*;
@@ -70,7 +75,7 @@ fn a_full_disk_is_an_error_that_says_so_and_works_later() {
     let connect = database.factory("");
     let full = Arc::new(AtomicBool::new(true));
     let is_full = Arc::clone(&full);
-    let advance = SqliteAdvance::new(Box::new(move || {
+    let advance = Database::over(Box::new(move || {
         let mut connection = connect()?;
         if is_full.load(Ordering::Relaxed) {
             // Sets the limit to the present size.
@@ -102,4 +107,36 @@ fn no_statement_scans_a_table() {
             assert!(step.detail.starts_with("SEARCH "), "{statement}: {}", step.detail);
         }
     }
+}
+
+/// Of two databases the second takes the place of the first in the midst of an order, and the first comes back between two.
+#[test]
+fn an_order_is_carried_out_where_the_database_is_or_not_at_all() {
+    let [first, second] = [Database::new(), Database::new()];
+    let place = Arc::new(AtomicUsize::new(0));
+    let (connects, now) = ([first.factory(""), second.factory("")], Arc::clone(&place));
+    let advance = SqliteAdvance::new(Box::new(move || {
+        let opened = now.load(Ordering::Relaxed);
+        let mut connection = connects[opened]()?;
+        let (replaced, now) = (Arc::clone(&now), Arc::clone(&now));
+        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event
+                && query.to_string().starts_with("INSERT INTO reaper_advances")
+            {
+                replaced.store(1, Ordering::Relaxed);
+            }
+        });
+        let is_there = move || now.load(Ordering::Relaxed) == opened;
+        Ok((connection, Box::new(move || if is_there() { Ok(()) } else { Err("it was replaced".into()) })))
+    }));
+    let stages = || [first.stage(), second.stage()];
+    let order = first.order();
+    assert_eq!(advance.advance(&order).unwrap_err().to_string(), "could not advance: it was replaced");
+    assert_eq!(stages(), ["architecture", "architecture"]);
+    assert_eq!(advance.advance(&second.order()).unwrap(), advanced(1));
+    assert_eq!(stages(), ["architecture", "development"]);
+
+    place.store(0, Ordering::Relaxed);
+    first.run("UPDATE tasks SET stage = 'released'");
+    assert_eq!(advance.advance(&order).unwrap(), superseded("released"), "as it is in the first");
 }
