@@ -6,12 +6,13 @@ use std::{
     os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, sql_types};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{eventually, skipped};
+use crate::program::{eventually, skipped, within};
 
 /// A server with `fsync` on. It is removed at the end, also if the test is killed.
 #[derive(Debug)]
@@ -97,7 +98,9 @@ impl Cluster {
             drop(before.stdin.take());
             before.wait().unwrap();
         }
-        eventually("the server answers again", || PgConnection::establish(&self.url).is_ok());
+        // Before it recovers from a crash it syncs each of its files.
+        let answers = || PgConnection::establish(&self.url).is_ok();
+        within(Duration::from_secs(180), "the server answers again", answers);
     }
 }
 

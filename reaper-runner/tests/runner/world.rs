@@ -281,9 +281,9 @@ impl Notify for Alerts {
     }
 }
 
-/// Waits for a condition, bounded, looking whenever something is reported.
+/// Waits for a condition, bounded, looking whenever something is reported: quick reapers report every few milliseconds.
 pub(crate) fn wait_for<T>(reports: &mpsc::Receiver<T>, mut condition: impl FnMut() -> bool) {
-    for _ in 0..400 {
+    for _ in 0..4_000 {
         if condition() {
             return;
         }

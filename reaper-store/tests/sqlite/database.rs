@@ -18,8 +18,8 @@ pub(crate) const SEED: &str = include_str!("seed.sql");
 /// Sets where the ids of the seed's tables go on: here they go on after the last one by themselves.
 pub(crate) const IDS_GO_ON: &str = "";
 
-/// The milliseconds of the clock.
-pub(crate) const CLOCK_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+/// The milliseconds of the clock, to the nearest one as the triggers have them.
+pub(crate) const CLOCK_MS: &str = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)";
 
 /// Now, as the program writes it.
 pub(crate) const NOW: &str = "datetime('now')";

@@ -12,17 +12,20 @@ use crate::{
     on_both,
 };
 
-const FOLLOWED: &str = "interval = \"200ms\"\n[node]\nfollow = true\nbeat = \"300ms\"\nttl = \"8s\"\n";
+const FOLLOWED: &str = "interval = \"200ms\"\n[node]\nfollow = true\nbeat = \"500ms\"\nttl = \"10s\"\n";
 
+/// A reaper whose node has begun to beat: whoever is bound to it gives up where it does not.
 fn run(ground: &Ground) -> Child {
-    ground
+    let reaper = ground
         .program
         .command(&["run"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap()
+        .unwrap();
+    eventually("the node beats", || ground.db.count("reaper_nodes WHERE beat > 1") == 1);
+    reaper
 }
 
 on_both! {
@@ -62,7 +65,7 @@ on_both! {
         // It is renewed for longer than its first time is.
         let beats = || ground.db.value("SELECT beat FROM reaper_nodes").unwrap().parse::<i64>().unwrap();
         let first = beats();
-        within(std::time::Duration::from_secs(120), "the node has beaten for its ttl", || beats() > first + 30);
+        within(std::time::Duration::from_secs(120), "the node has beaten for its ttl", || beats() > first + 21);
         assert!(lives(pid));
         kill(&mut monitor);
         gone(pid);

@@ -111,7 +111,7 @@ on_both! {
 
     /// Hooks run after the exit is recorded, with the job's fields, each with its limit; what becomes of them is said.
     fn hooks_run_before_the_job_is_finished(ground: &Ground) {
-        ground.configure("exec.hooks = [[\"/bin/sh\", \"-c\", \"echo first $REAPER_EXIT_CODE >> hooked\"]]\nexec.hook_timeout = \"300ms\"");
+        ground.configure("exec.hooks = [[\"/bin/sh\", \"-c\", \"echo first $REAPER_EXIT_CODE >> hooked\"]]\nexec.hook_timeout = \"3s\"");
         let (job, task) = ground.staged();
         let late = "echo $$ > late; sleep 600";
         let mut options = vec!["--output", "json", "--hook", "echo second $REAPER_JOB_ID $REAPER_STAGE >> hooked"];
@@ -137,7 +137,7 @@ on_both! {
             let mut child = ground.spawn(&["--hook", waits, "--hook", "echo second >> hooked"], "exit 0");
             let _hook = ground.pid_in("hooking");
             let beats = || ground.column(job, "coalesce(reaper_beat, 0)").unwrap().parse::<u64>().unwrap();
-            assert!(has_thread(child.id(), "reaper-exec-bea"), "what is waited for below is there");
+            eventually("what is waited for below is there", || has_thread(child.id(), "reaper-exec-bea"));
             let before = beats();
             eventually("it beats on", || beats() > before + 1);
             if taken_away {

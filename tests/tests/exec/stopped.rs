@@ -74,7 +74,7 @@ on_both! {
         let script = "echo $PPID > parent; kill -9 $(cat monitor) $PPID $$";
         eventually("it has failed", || {
             if ground.db.status(job) == "queued" {
-                let mut monitor = ground.spawn(&[], &format!("while [ ! -e monitor ]; do sleep 0.01; done; {script}"));
+                let mut monitor = ground.spawn(&[], &format!("while [ ! -s monitor ]; do sleep 0.01; done; {script}"));
                 fs::write(ground.file("monitor"), monitor.id().to_string()).unwrap();
                 let pid = Pid::from_child(&monitor);
                 eventually("it has ended", || !lives(pid));

@@ -83,8 +83,7 @@ on_both! {
 fn a_good_end_for_the_limits_sake_does_not_count() {
     let ground = Ground::on(reaper_tests::database::Kind::Sqlite).unwrap();
     let job = ground.job();
-    let _ended =
-        ground.exec(&["--limit", "300ms"], "trap 'exit 0' TERM; while :; do sleep 0.05; done").with_code(6);
+    let _ended = ground.exec(&["--limit", "2s"], "trap 'exit 0' TERM; while :; do sleep 0.05; done").with_code(6);
     assert_eq!((ground.db.status(job).as_str(), ground.exits(job).as_deref()), ("queued", Some("124")));
 }
 

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use diesel::{RunQueryDsl as _, connection::SimpleConnection as _, dsl::sql, sql_types::Text};
+use diesel::{
+    Connection as _, RunQueryDsl as _, SqliteConnection, connection::SimpleConnection as _, dsl::sql,
+    sql_types::Text,
+};
 use reaper_tests::{
     database::Database,
     jobs::{RunningJob, task},
@@ -16,12 +19,14 @@ use crate::{BINARY, Running};
 fn replace(database: &Database, ghost: &Path) {
     let (path, copy) = (database.path(), database.dir().join("copy.db"));
     database.sql(&format!("VACUUM INTO '{}'", copy.display()));
+    let mut wal = SqliteConnection::establish(&copy.to_string_lossy()).unwrap();
+    wal.batch_execute("PRAGMA journal_mode = WAL").unwrap();
+    drop(wal);
     for end in ["", "-wal", "-shm"] {
         let named = |path: &Path| format!("{}{end}", path.display());
         fs::rename(named(&path), named(ghost)).unwrap();
     }
     fs::rename(copy, path).unwrap();
-    database.sql("PRAGMA journal_mode = WAL");
 }
 
 /// With a log that is written ahead SQLite itself does not notice it.

@@ -140,7 +140,9 @@ fn settings(port: u16, folder: &Path, durability: Durability) -> Vec<String> {
         "log_timezone=UTC".to_owned(),
     ];
     if durability == Durability::Volatile {
-        settings.extend(["fsync=off", "full_page_writes=off", "shared_buffers=32MB"].map(str::to_owned));
+        settings.extend(
+            ["fsync=off", "full_page_writes=off", "shared_buffers=32MB", "autovacuum=off"].map(str::to_owned),
+        );
     }
     settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()
 }
