@@ -3,8 +3,6 @@
 
 use std::{fs, thread, time::Duration};
 
-use reaper_tests::database::Kind;
-
 use crate::{
     chat::Refusal,
     ground::Ground,
@@ -51,7 +49,7 @@ impl Harm {
         Some(())
     }
 
-    /// Somebody switches to `report`. From when on that binds everybody is written down.
+    /// Somebody switches to `report`. It binds everybody as soon as that is answered, which is written down.
     pub(crate) fn only_report(&mut self, ground: &Ground) -> Option<()> {
         let is_on = |(_, undo): &(_, Undo)| matches!(undo, Undo::Enforce);
         if self.undo.iter().any(is_on) {
@@ -60,24 +58,6 @@ impl Harm {
         let mut open = ground.sql.open().ok()?;
         self.later(Undo::Enforce);
         open.run(&set_mode("report")).ok()?;
-        // Whoever has read the mode before may still write by it, until his transaction ends. In SQLite there is no such:
-        // a claim reads and writes under one lock.
-        if ground.kind == Kind::Postgres {
-            const OTHERS: &str =
-                "SELECT pid || ' ' || xact_start FROM pg_stat_activity WHERE xact_start IS NOT NULL
-                AND datname = current_database() AND pid <> pg_backend_pid()";
-            let before = open.texts(OTHERS).ok()?;
-            let mut are_over = false;
-            for _ in 0..20 {
-                let now = open.texts(OTHERS).ok()?;
-                are_over = !before.iter().any(|one| now.contains(one));
-                if are_over {
-                    break;
-                }
-                thread::sleep(Duration::from_millis(50));
-            }
-            are_over.then_some(())?;
-        }
         open.run(
             "INSERT INTO chaos_modes (began) SELECT coalesce(max(seq), 0) FROM reaper_events
                 WHERE NOT EXISTS (SELECT 1 FROM chaos_modes WHERE ended IS NULL)",

@@ -155,10 +155,12 @@ fn spoil(harm: &mut Harm, ground: &Ground) -> Option<Spoilt> {
     })
 }
 
-/// Whether everything but this job comes to its end in time.
+/// Whether everything but this job comes to its end in time. One of the same task, which was sent back, may wait until this
+/// one has moved it on.
 fn comes_to_rest(ground: &Ground, cast: &mut Cast, harm: &mut Harm, but: &str) -> bool {
     let open = format!(
-        "SELECT (SELECT count(*) FROM jobs WHERE status IN ('queued', 'running') AND id <> {but})
+        "SELECT (SELECT count(*) FROM jobs WHERE status IN ('queued', 'running') AND id <> {but}
+                AND coalesce(task_id, 0) NOT IN (SELECT coalesce(task_id, -1) FROM jobs WHERE id = {but}))
             + (SELECT count(*) FROM reaper_outbox WHERE state = 'pending')"
     );
     let until = Instant::now() + REST;
