@@ -6,7 +6,7 @@ use reaper_store::{
     attempts::{Launcher, Taken, Wants},
 };
 
-use crate::database::{Database, series};
+use crate::database::{Database, refuses, series};
 
 fn take(database: &Database, wants: &Wants) -> Result<Option<Taken>, StoreError> {
     database.store.take(wants, &Launcher::free("here/b/1/2/3/4".parse().unwrap()))
@@ -57,6 +57,17 @@ fn f40_a_job_that_may_not_run_yet_holds_up_no_other() {
     assert!(matches!(&problem, StoreError::Database(why) if why.starts_with("job 2: ")), "{problem}");
     database.program.run("UPDATE jobs SET status = 'done' WHERE id = 1");
     assert_eq!(next(&database), Some(2));
+}
+
+/// What befalls the whole database is no job's fault: a trigger says it here as the database does.
+#[test]
+fn an_error_of_the_whole_database_passes_no_job_by() {
+    let refuse = refuses("owner", "UPDATE ON jobs", "NEW.id = 1", "out of memory");
+    let database = Database::adopted("");
+    database.program.run(&format!("INSERT INTO jobs (agent, repo) VALUES ('a', 'r'), ('a', 'r'); {refuse}"));
+    let problem = take(&database, &Wants::Any).unwrap_err();
+    assert!(matches!(&problem, StoreError::Database(why) if why == "out of memory"), "{problem}");
+    assert_eq!(database.job(2).status, Status::Queued);
 }
 
 /// A trigger of the caller's stores no run. No attempt begins without one.
