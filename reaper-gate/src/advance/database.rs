@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use diesel::{
-    QueryResult, QueryableByName,
+    QueryableByName,
     backend::Backend,
     query_builder::{BoxedSqlQuery, SqlQuery},
     result::Error,
@@ -90,53 +90,53 @@ pub(super) trait Steps: Sized {
     const TEXTS: Texts;
 
     /// Does something all or not at all.
-    fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
+    fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error>;
 
     /// Sets what holds for the transaction that it is in.
-    fn begin(&mut self) -> QueryResult<()> {
+    fn begin(&mut self) -> Result<(), Error> {
         Ok(())
     }
 
     /// How many rows a statement changes.
-    fn run(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<usize>;
+    fn run(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<usize, Error>;
 
     /// The row that a statement finds.
-    fn number(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Number>>;
+    fn number(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<Option<Number>, Error>;
 
     /// The row that a statement finds.
-    fn stage(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Stage>>;
+    fn stage(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<Option<Stage>, Error>;
 
     /// Whether the order of this key was carried out.
-    fn is_noted(&mut self, key: &str) -> QueryResult<bool> {
+    fn is_noted(&mut self, key: &str) -> Result<bool, Error> {
         Ok(self.number(Self::TEXTS.is_noted, &[key.into()])?.is_some())
     }
 
     /// The job that was enqueued under this key.
-    fn job_of(&mut self, key: &str) -> QueryResult<Option<JobId>> {
+    fn job_of(&mut self, key: &str) -> Result<Option<JobId>, Error> {
         Ok(self.number(Self::TEXTS.job_of, &[key.into()])?.map(|job| job.n.into()))
     }
 
     /// Moves the task if it is still on the order's visit to its stage, and says how many rows that were.
-    fn move_task(&mut self, order: &AdvanceOrder) -> QueryResult<usize> {
+    fn move_task(&mut self, order: &AdvanceOrder) -> Result<usize, Error> {
         let (to, from) = (order.to.as_str().into(), order.from.as_str().into());
         self.run(Self::TEXTS.move_task, &[to, from, (&order.task.0).into(), (&order.version.0).into()])
     }
 
     /// Where a task stands; `None` if its row is gone.
-    fn stage_of(&mut self, task: &TaskId) -> QueryResult<Option<String>> {
+    fn stage_of(&mut self, task: &TaskId) -> Result<Option<String>, Error> {
         let found = self.stage(Self::TEXTS.stage_of, &[(&task.0).into()])?;
         Ok(found.map(|task| task.stage.unwrap_or_default()))
     }
 
     /// Enqueues the next job.
-    fn enqueue(&mut self, order: &AdvanceOrder, agent: &str, key: &str) -> QueryResult<JobId> {
+    fn enqueue(&mut self, order: &AdvanceOrder, agent: &str, key: &str) -> Result<JobId, Error> {
         let values = [agent.into(), order.repo.as_str().into(), key.into(), (&order.task.0).into()];
         let job = self.number(Self::TEXTS.enqueue, &values)?;
         Ok(job.ok_or(diesel::NotFound)?.n.into())
     }
 
     /// Notes that the order was carried out.
-    fn note(&mut self, order: &AdvanceOrder, key: &str) -> QueryResult<()> {
+    fn note(&mut self, order: &AdvanceOrder, key: &str) -> Result<(), Error> {
         self.run(Self::TEXTS.note, &[key.into(), (&order.task.0).into()]).map(drop)
     }
 }
@@ -189,7 +189,7 @@ impl<C: Steps> Carrier<C> {
     }
 }
 
-fn carry_out(connection: &mut impl Steps, order: &AdvanceOrder) -> QueryResult<Advanced> {
+fn carry_out(connection: &mut impl Steps, order: &AdvanceOrder) -> Result<Advanced, Error> {
     let key = order.source_key();
     connection.begin()?;
     if connection.is_noted(&key)? {

@@ -1,6 +1,6 @@
 //! The statements of an advance.
 
-use diesel::{OptionalExtension as _, PgConnection, QueryResult, RunQueryDsl as _, sql_query};
+use diesel::{OptionalExtension as _, PgConnection, RunQueryDsl as _, result::Error, sql_query};
 
 use crate::advance::database::{Number, Stage, Steps, Texts, Value, bound};
 
@@ -23,23 +23,23 @@ impl Steps for PgConnection {
         note: "INSERT INTO reaper_advances (source_key, task_id) VALUES ($1, $2)",
     };
 
-    fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+    fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         self.build_transaction().read_committed().read_write().run(work)
     }
 
-    fn begin(&mut self) -> QueryResult<()> {
+    fn begin(&mut self) -> Result<(), Error> {
         sql_query(COMMIT_TO_DISK).execute(self).map(drop)
     }
 
-    fn run(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<usize> {
+    fn run(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<usize, Error> {
         bound(text, values).execute(self)
     }
 
-    fn number(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Number>> {
+    fn number(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<Option<Number>, Error> {
         bound(text, values).get_result(self).optional()
     }
 
-    fn stage(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Stage>> {
+    fn stage(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<Option<Stage>, Error> {
         bound(text, values).get_result(self).optional()
     }
 }

@@ -1,6 +1,6 @@
 //! The statements of an advance.
 
-use diesel::{OptionalExtension as _, QueryResult, RunQueryDsl as _, SqliteConnection};
+use diesel::{OptionalExtension as _, RunQueryDsl as _, SqliteConnection, result::Error};
 
 use crate::advance::database::{Number, Stage, Steps, Texts, Value, bound};
 
@@ -15,19 +15,19 @@ impl Steps for SqliteConnection {
         note: "INSERT INTO reaper_advances (source_key, task_id) VALUES (?, ?)",
     };
 
-    fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+    fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         self.immediate_transaction(work)
     }
 
-    fn run(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<usize> {
+    fn run(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<usize, Error> {
         bound(text, values).execute(self)
     }
 
-    fn number(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Number>> {
+    fn number(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<Option<Number>, Error> {
         bound(text, values).get_result(self).optional()
     }
 
-    fn stage(&mut self, text: &'static str, values: &[Value<'_>]) -> QueryResult<Option<Stage>> {
+    fn stage(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<Option<Stage>, Error> {
         bound(text, values).get_result(self).optional()
     }
 }
