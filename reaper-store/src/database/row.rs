@@ -149,8 +149,6 @@ struct Wrong {
     problem: String,
 }
 
-type Parsed<T> = Result<T, Wrong>;
-
 impl RawJob {
     /// Parses the row.
     pub(crate) fn parse(self) -> Row {
@@ -162,7 +160,7 @@ impl RawJob {
         })
     }
 
-    fn snapshot(self, job: JobId) -> Parsed<JobSnapshot> {
+    fn snapshot(self, job: JobId) -> Result<JobSnapshot, Wrong> {
         let status: Status = word("status", &self.status)?;
         let running = status == Status::Running;
         let inherited = maybe_int("reaper_inherited", &self.inherited)?.unwrap_or(0);
@@ -202,7 +200,7 @@ impl RawJob {
         })
     }
 
-    fn task(&self) -> Parsed<Option<Task>> {
+    fn task(&self) -> Result<Option<Task>, Wrong> {
         let Some(id) = maybe_int("task_id", &self.task)? else {
             return Ok(None);
         };
@@ -225,7 +223,7 @@ impl RawJob {
         }))
     }
 
-    fn exit(&self) -> Parsed<Option<Exit>> {
+    fn exit(&self) -> Result<Option<Exit>, Wrong> {
         let Some(code) = maybe_int("agent_runs.exit_code", &self.exit_code)? else {
             return Ok(None);
         };
@@ -235,7 +233,7 @@ impl RawJob {
         Ok(Some(Exit { code, at }))
     }
 
-    fn beat(&self) -> Parsed<Option<Beat>> {
+    fn beat(&self) -> Result<Option<Beat>, Wrong> {
         let Some(count) = maybe_int("reaper_beat", &self.beat)? else {
             return Ok(None);
         };
@@ -258,7 +256,7 @@ fn unseen(column: &'static str) -> Wrong {
     wrong(column, "is NULL: reaper's triggers did not see the row, run `reaper migrate`".into())
 }
 
-fn maybe_int(column: &'static str, raw: &Raw) -> Parsed<Option<i64>> {
+fn maybe_int(column: &'static str, raw: &Raw) -> Result<Option<i64>, Wrong> {
     match raw {
         Raw::Null => Ok(None),
         Raw::Int(n) => Ok(Some(*n)),
@@ -268,12 +266,12 @@ fn maybe_int(column: &'static str, raw: &Raw) -> Parsed<Option<i64>> {
     }
 }
 
-fn count(column: &'static str, raw: &Raw) -> Parsed<u32> {
+fn count(column: &'static str, raw: &Raw) -> Result<u32, Wrong> {
     let n = maybe_int(column, raw)?.ok_or_else(|| wrong(column, "is NULL, not a count".into()))?;
     u32::try_from(n).map_err(|_| wrong(column, format!("is {n}, which is no count")))
 }
 
-fn pid(raw: &Raw) -> Parsed<Option<u32>> {
+fn pid(raw: &Raw) -> Result<Option<u32>, Wrong> {
     let Some(n) = maybe_int("pid", raw)? else {
         return Ok(None);
     };
@@ -283,7 +281,7 @@ fn pid(raw: &Raw) -> Parsed<Option<u32>> {
     }
 }
 
-fn maybe_instant(column: &'static str, raw: &Raw) -> Parsed<Option<Timestamp>> {
+fn maybe_instant(column: &'static str, raw: &Raw) -> Result<Option<Timestamp>, Wrong> {
     let Some(millis) = maybe_int(column, raw)? else {
         return Ok(None);
     };
@@ -291,7 +289,7 @@ fn maybe_instant(column: &'static str, raw: &Raw) -> Parsed<Option<Timestamp>> {
     Ok(Some(at))
 }
 
-fn maybe_text<'r>(column: &'static str, raw: &'r Raw) -> Parsed<Option<&'r str>> {
+fn maybe_text<'r>(column: &'static str, raw: &'r Raw) -> Result<Option<&'r str>, Wrong> {
     match raw {
         Raw::Null => Ok(None),
         Raw::Text(text) => Ok(Some(text)),
@@ -301,31 +299,31 @@ fn maybe_text<'r>(column: &'static str, raw: &'r Raw) -> Parsed<Option<&'r str>>
     }
 }
 
-fn text(column: &'static str, raw: &Raw) -> Parsed<String> {
+fn text(column: &'static str, raw: &Raw) -> Result<String, Wrong> {
     let text = maybe_text(column, raw)?.ok_or_else(|| wrong(column, "is NULL, not a text".into()))?;
     Ok(text.to_owned())
 }
 
 /// A name that people gave: a text, or a number where the owner's column holds numbers.
-fn maybe_name(column: &'static str, raw: &Raw) -> Parsed<Option<String>> {
+fn maybe_name(column: &'static str, raw: &Raw) -> Result<Option<String>, Wrong> {
     if let Raw::Int(n) = raw {
         return Ok(Some(n.to_string()));
     }
     Ok(maybe_text(column, raw)?.map(str::to_owned))
 }
 
-fn maybe_word<T: FromStr<Err: std::fmt::Display>>(column: &'static str, raw: &Raw) -> Parsed<Option<T>> {
+fn maybe_word<T: FromStr<Err: std::fmt::Display>>(column: &'static str, raw: &Raw) -> Result<Option<T>, Wrong> {
     let Some(word) = maybe_text(column, raw)? else {
         return Ok(None);
     };
     word.parse().map(Some).map_err(|error| wrong(column, format!("is {}: {error}", shown(raw))))
 }
 
-fn word<T: FromStr<Err: std::fmt::Display>>(column: &'static str, raw: &Raw) -> Parsed<T> {
+fn word<T: FromStr<Err: std::fmt::Display>>(column: &'static str, raw: &Raw) -> Result<T, Wrong> {
     maybe_word(column, raw)?.ok_or_else(|| wrong(column, "is NULL".into()))
 }
 
-fn attach(raw: &Raw) -> Parsed<Attach> {
+fn attach(raw: &Raw) -> Result<Attach, Wrong> {
     match maybe_text("reaper_attach", raw)? {
         None => Ok(Attach::NotSaid),
         Some("pending") => Ok(Attach::Pending),

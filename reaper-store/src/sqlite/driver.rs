@@ -1,7 +1,7 @@
 //! A connection as a [`Driver`]: how values are bound and rows are read, and what SQLite does in its own way.
 
 use diesel::{
-    QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, deserialize,
+    QueryableByName, RunQueryDsl, SqliteConnection, deserialize,
     query_builder::{AstPass, QueryFragment},
     result::Error,
     row::{Field as _, NamedRow, Row},
@@ -24,15 +24,15 @@ use crate::{
 impl Driver for SqliteConnection {
     const SCRIPTS: &'static [Script] = &script::SCRIPTS;
 
-    fn run(&mut self, statement: &Statement<'_>) -> QueryResult<usize> {
+    fn run(&mut self, statement: &Statement<'_>) -> Result<usize, Error> {
         RunQueryDsl::execute(&statement.bound(lists_as_json), self)
     }
 
-    fn rows(&mut self, statement: &Statement<'_>) -> QueryResult<Vec<RawRow>> {
+    fn rows(&mut self, statement: &Statement<'_>) -> Result<Vec<RawRow>, Error> {
         RunQueryDsl::load(&statement.bound(lists_as_json), self)
     }
 
-    fn insert(&mut self, statement: &Statement<'_>) -> QueryResult<Option<i64>> {
+    fn insert(&mut self, statement: &Statement<'_>) -> Result<Option<i64>, Error> {
         if statement.run(self)? == 0 {
             return Ok(None);
         }
@@ -83,7 +83,7 @@ impl Driver for SqliteConnection {
         Ok(table.first_row(self)?.is_some())
     }
 
-    fn run_script(&mut self, text: &str) -> QueryResult<()> {
+    fn run_script(&mut self, text: &str) -> Result<(), Error> {
         script::run(self, text)
     }
 
@@ -109,7 +109,7 @@ pub(super) fn json<T: serde::Serialize>(list: &T) -> String {
 }
 
 impl QueryFragment<Sqlite> for Bound<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> Result<(), Error> {
         for (before, name, value) in self.places() {
             out.push_sql(before);
             match value {
