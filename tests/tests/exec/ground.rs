@@ -152,8 +152,7 @@ impl Ground {
     pub(crate) fn spooled(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.file("spool")) else { return Vec::new() };
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        // Whoever is killed while he writes leaves a draft, which nobody reads.
-        let mut names: Vec<_> = names.filter(|name| !name.ends_with(".draft")).collect();
+        let mut names: Vec<_> = names.collect();
         names.sort();
         names
     }
@@ -171,7 +170,9 @@ impl Ground {
         let twice = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task_id IS NOT NULL
             GROUP BY task_id, agent HAVING count(*) > 1) AS twice";
         assert_eq!(self.db.value(twice).as_deref(), Some("0"), "a task's agent was given a second job");
-        assert_eq!(self.spooled(), [""; 0], "an exit is left in the spool");
+        // Whoever is killed while he writes leaves a draft, which nobody reads.
+        let left: Vec<_> = self.spooled().into_iter().filter(|name| !name.ends_with(".draft")).collect();
+        assert_eq!(left, [""; 0], "an exit is left in the spool");
     }
 }
 
