@@ -27,7 +27,7 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     let mut command = tools::cargo(run.workspace);
     command.envs(readers.clone());
     command.args(["llvm-cov", "test", "--workspace", "--all-features", "--exclude", "xtask"]);
-    command.args(["--lib", "--bins", "--tests", "--no-fail-fast", "--ignore-filename-regex", "/tests/"]);
+    command.args(["--lib", "--bins", "--tests", "--no-fail-fast"]).args(COUNTED);
     let report = run.workspace.target.join("coverage");
     command.args(["--html", "--output-dir"]).arg(&report);
     #[cfg(unix)]
@@ -37,10 +37,13 @@ fn run(run: &mut Run<'_>) -> Result<String, Failed> {
     run.call(command, &mut |_| ())?;
     let mut summary = tools::cargo(run.workspace);
     summary.envs(readers);
-    summary.args(["llvm-cov", "report", "--ignore-filename-regex", "/tests/"]);
+    summary.args(["llvm-cov", "report"]).args(COUNTED);
     run.call(summary, &mut |_| ())?;
     Ok(format!("{}/html/index.html", report.display()))
 }
+
+/// The product, and whatever of the counters is whole: tests kill programs, some in the midst of writing theirs.
+const COUNTED: [&str; 4] = ["--ignore-filename-regex", "/tests/", "--failure-mode", "all"];
 
 /// What reads the counters has to be of the compiler's own LLVM. The toolchain's component `llvm-tools` is found by
 /// cargo-llvm-cov itself; where it is missing, the system's programs of the same version do.
