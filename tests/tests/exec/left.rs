@@ -91,8 +91,7 @@ on_both! {
     fn an_exit_that_can_never_be_read_does_not_outlast_the_ceiling(ground: &Ground) {
         ground.configure("host = \"here\"\nmax_running = \"10m\"");
         let (young, old) = (orphan(ground), orphan(ground));
-        let ago = if ground.db.url() == "jobs.db" { "datetime('now', '-20 minutes')" } else { "now() - interval '20 minutes'" };
-        ground.db.sql(&format!("UPDATE jobs SET started_at = {ago} WHERE id = {}", old.0));
+        ground.db.sql(&format!("UPDATE jobs SET started_at = {} WHERE id = {}", ground.db.ago(20 * 60), old.0));
         for of in [&young, &old] {
             exit(ground, &name_of(of), "here", 0, of);
         }
